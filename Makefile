@@ -1,0 +1,74 @@
+#   make            builds every example into build/: build/saliency from examples/saliency.c
+#   make deps       installs what is missing: a C compiler, the stb headers for PNG pictures
+#   make gallery    runs every example, and makes a page of their pictures: build/gallery/index.html
+#   make test       builds and runs all tests; the last line is the total
+#   make bench      times the kernels           make train    trains the examples' network anew
+#   make thumbs     makes README's pictures     make install PREFIX=/usr/local
+# With another compiler or other flags: make clean; make CC=clang CFLAGS="-O3 -std=gnu99"
+
+CC = cc
+# -O2: optimize as a student would; cnnvis.h finds the CPU's vector instructions by itself.
+# -std=gnu99: C of 1999 and the system's functions; -Wall -Wextra: say what looks wrong.
+CFLAGS = -O2 -std=gnu99 -Wall -Wextra
+PREFIX = /usr/local
+PROGRAMS = $(patsubst examples/%.c,build/%,$(filter-out examples/gallery.c,$(wildcard examples/*.c)))
+TESTS = $(patsubst %.c,build/%,$(wildcard tests/*.c))
+
+all: $(PROGRAMS)
+
+# As many jobs at once as there are processors (`make -j1`: one); but clean and deps come first.
+MAKEFLAGS += $(if $(filter clean,$(MAKECMDGOALS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+FIRST = $(filter deps,$(MAKECMDGOALS))
+
+# -fopenmp: use all processors, if a program with it compiles; tried once, when first needed.
+OPENMP = $(eval OPENMP := $(shell echo 'int main(void) { return omp_get_max_threads() < 1; }' \
+	>build/omp.c; $(CC) -include omp.h -fopenmp build/omp.c -o build/omp 2>/dev/null && \
+	echo -fopenmp))$(OPENMP)
+# Threads that wait sleep: spinning instead costs far more when other programs run, too.
+export OMP_WAIT_POLICY = passive
+# Homebrew's headers lie where not every compiler looks. -lm: the library of sin, exp and sqrt.
+COMPILE = $(CC) $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb)) \
+	$< -o $@ $(LDFLAGS) -lm
+
+build build/tests build/gallery: | $(FIRST)
+	@mkdir -p $@
+build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
+	$(COMPILE)
+build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
+	$(COMPILE)
+build/bench: bench/bench.c cnnvis.h $(wildcard bench/*.h) | build
+	$(COMPILE)
+build/make_gallery: examples/gallery.c cnnvis.h | build
+	$(COMPILE)
+
+gallery: build/make_gallery $(PROGRAMS) | build/gallery
+	build/make_gallery $(notdir $(PROGRAMS))
+thumbs: gallery
+	build/make_gallery --thumbs $(notdir $(PROGRAMS))
+train: build/train
+	build/train --weights examples/data/toynet.safetensors --out build/train.png
+bench: build/bench
+	env -u OMP_WAIT_POLICY build/bench
+
+# A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
+RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \
+	echo '0 passed, 1 failed' >>$@
+build/tests/%.log: build/tests/% always
+	@$< build/tests $(RUN)
+build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
+	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
+test: $(TESTS:=.log) build/tests/programs.log
+	@for log in $^; do echo "$$log:" | sed 's|.*/|--- |; s|.log:||'; cat $$log; done
+	@awk '/^[0-9]+ passed, [0-9]+ failed$$/ { good += $$1; bad += $$3 } \
+		END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' $^
+
+deps:
+	@CC='$(CC)' sh .ci/deps
+install:
+	install -d '$(DESTDIR)$(PREFIX)/include'
+	install -m 644 cnnvis.h '$(DESTDIR)$(PREFIX)/include'
+clean:
+	rm -rf build
+always:
+.SECONDARY:
+.PHONY: all gallery thumbs train bench test deps install clean always

@@ -1,0 +1,5749 @@
+/* cnnvis.h - v0.1 */
+/* ============================== 2. Declarations ============================== */
+#ifndef CNNVIS_H
+#define CNNVIS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined CNNVIS_STATIC && defined __GNUC__
+#define CNVDEF static __attribute__((unused)) /* no warning about what a program does not call */
+#elif defined CNNVIS_STATIC
+#define CNVDEF static
+#else
+#define CNVDEF extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The number type. float; a test may say `#define CNNVIS_REAL double` before the header to check
+   gradients with the very same source (scalar code only, since vectors of double are not written). */
+#ifdef CNNVIS_REAL
+typedef CNNVIS_REAL cnv_real;
+#else
+typedef float cnv_real;
+#endif
+
+/* ---- 2.1 Errors, instruction sets, random numbers ----
+
+   Functions that can fail return 0 or NULL (building a node: -1) and leave a sentence in
+   cnv_error(), which belongs to the calling thread and stays until that thread's next failure. */
+CNVDEF const char *cnv_error(void);
+
+/* Chooses the instruction set: "auto" (the best that CPU and system support: the default), "scalar",
+   "avx2", "avx512" or "neon". Fails, changing nothing, where this CPU cannot run it.
+   Not to be called while another thread is inside the library. */
+CNVDEF int cnv_use(const char *instruction_set);
+CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
+
+/* A small generator (splitmix64): the same numbers from the same seed, everywhere. */
+typedef struct {
+    uint64_t state;
+} cnv_rng;
+CNVDEF cnv_rng cnv_rng_seed(uint64_t seed);
+CNVDEF uint32_t cnv_random(cnv_rng *rng); /* 32 random bits */
+CNVDEF double cnv_uniform(cnv_rng *rng);  /* uniform in [0,1) */
+CNVDEF double cnv_normal(cnv_rng *rng);   /* normal, mean 0, variance 1 */
+
+/* ---- 2.2 Tensors ----
+
+   Four dimensions, always: images x channels x height x width. A vector of C numbers is [1,C,1,1],
+   a batch of N feature vectors is [N,C,1,1], a filter bank of K filters is [K,C,R,S].
+   Start with `cnv_tensor t = {0};` (C++: `= {}`), and give every tensor that owns memory back to
+   cnv_tensor_free(). Functions that write a tensor give it the shape they need. */
+typedef struct {
+    cnv_real *data;   /* [n][c][h][w], row-major: element (i,k,y,x) at ((i*c + k)*h + y)*w + x */
+    int n, c, h, w;
+    size_t capacity;  /* how many numbers data can hold; 0: the memory belongs to somebody else */
+} cnv_tensor;
+
+/* A tensor over the caller's memory; it is never freed, grown or moved by the library. */
+CNVDEF cnv_tensor cnv_tensor_view(cnv_real *data, int n, int c, int h, int w);
+
+/* Gives t a shape. Memory grows when it must and never shrinks; after a change of shape the
+   contents are unspecified. Fails, leaving t as it was, on a dimension below 1, on overflow, without
+   memory, and on a view whose number of elements would change. */
+CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w);
+CNVDEF int cnv_tensor_copy(const cnv_tensor *from, cnv_tensor *to); /* shape and contents */
+CNVDEF void cnv_tensor_fill(cnv_tensor *t, double value);
+CNVDEF size_t cnv_tensor_size(const cnv_tensor *t);                /* n*c*h*w */
+CNVDEF cnv_tensor cnv_tensor_image(const cnv_tensor *t, int i);    /* view of image i: [1,c,h,w] */
+CNVDEF cnv_tensor cnv_tensor_channel(const cnv_tensor *t, int i, int k); /* view: [1,1,h,w] */
+CNVDEF void cnv_tensor_free(cnv_tensor *t);                        /* and zeroes the struct */
+
+/* ---- 2.3 Operators ----
+
+   Pure functions on tensors. Each X_forward has its X_backward, which turns the gradient dy of some
+   objective with respect to y into the gradient dx with respect to x.
+   Contract, unless a comment says otherwise: outputs get their shape and are overwritten; gradients
+   of parameters (dweight, dbias, dgamma, dbeta) must have their shape already and are accumulated
+   into; inputs are not changed; an output may not overlap an input. All return 1, or 0 with
+   cnv_error() when shapes do not fit or memory runs out. */
+
+/* A sliding window, for convolution and pooling. Output height
+     P = (H + pad_top + pad_bottom - dilation_h*(kernel_h - 1) - 1) / stride_h + 1,
+   rounded down; with ceil_mode (pooling only) rounded up, but no window starts in the lower pad. */
+typedef struct {
+    int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left, pad_bottom, pad_right;
+    int ceil_mode;
+} cnv_window;
+CNVDEF cnv_window cnv_square(int kernel, int stride, int pad); /* the same in both directions */
+CNVDEF int cnv_window_output(const cnv_window *win, int h, int w, int *p, int *q);
+
+/* Memory that convolutions work in: grows, is reused, belongs to the caller. NULL may be passed
+   instead: then each call allocates its own. One workspace serves one call at a time. */
+typedef struct {
+    void *data;
+    size_t bytes;
+} cnv_workspace;
+CNVDEF void cnv_workspace_free(cnv_workspace *ws);
+
+/* Cross-correlation, as everyone calls convolution                 (Dumoulin & Visin 2016)
+     y[n,k,p,q] = bias[k] + sum over c,r,s of
+                  weight[k,c,r,s] * x[n, c, p*stride - pad + r*dilation, q*stride - pad + s*dilation]
+   x [N,C,H,W], weight [K,C/groups,R,S], bias [1,K,1,1] or NULL, y [N,K,P,Q]. Filter k sees the
+   C/groups channels of its group; groups must divide C and K. */
+CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
+                              const cnv_window *win, int groups, cnv_tensor *y, cnv_workspace *ws);
+/* dx[n,c,h,w] = sum of weight[k,c,r,s] * dy[n,k,p,q] over all (k,r,s,p,q) that read x[n,c,h,w].
+   dx must come with the shape of x (several input sizes give one output size). */
+CNVDEF int cnv_conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *weight,
+                                    const cnv_window *win, int groups, cnv_tensor *dx,
+                                    cnv_workspace *ws);
+/* dweight[k,c,r,s] += sum over n,p,q of dy[n,k,p,q] * x[n,c,h,w];  dbias[k] += sum of dy[n,k,p,q].
+   dbias may be NULL. */
+CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
+                                       const cnv_window *win, int groups, cnv_tensor *dweight,
+                                       cnv_tensor *dbias, cnv_workspace *ws);
+
+/* The textbook form of convolution: im2col writes every window of x as a column, so that convolution
+   becomes the matrix product weight[K, C*R*S] * cols; col2im is its adjoint: it adds every column
+   back where it came from. cols [N, C*R*S, P, Q]; col2im's x must come with its shape. */
+CNVDEF int cnv_im2col(const cnv_tensor *x, const cnv_window *win, cnv_tensor *cols);
+CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor *x);
+
+/* y[n,o] = bias[o] + sum over i of weight[o,i] * x[n,i], where i runs over c, h and w of x.
+   x [N,C,H,W], weight [O,C*H*W,1,1], bias [1,O,1,1] or NULL, y [N,O,1,1]. */
+CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
+                              cnv_tensor *y, cnv_workspace *ws);
+/* dx = weight^T dy; dx must come with the shape of x. */
+CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
+                                    cnv_workspace *ws);
+/* dweight += dy x^T, dbias += sum over n of dy; dbias may be NULL. */
+CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
+                                       cnv_tensor *dweight, cnv_tensor *dbias, cnv_workspace *ws);
+
+/* How a gradient passes back through y = max(x, 0). At x == 0 all three pass nothing. */
+typedef enum {
+    CNV_GRADIENT,        /* dx = dy where x > 0:              the true gradient                   */
+    CNV_DECONVNET,       /* dx = dy where dy > 0:             Zeiler & Fergus 2014                */
+    CNV_GUIDED           /* dx = dy where x > 0 and dy > 0:   guided backprop, Springenberg 2015  */
+} cnv_relu_rule;
+
+/* y = x where x > 0, else 0 (NaN stays NaN). y may be x. */
+CNVDEF int cnv_relu_forward(const cnv_tensor *x, cnv_tensor *y);
+/* See cnv_relu_rule. dx may be dy. Giving y in place of x changes nothing. */
+CNVDEF int cnv_relu_backward(cnv_relu_rule rule, const cnv_tensor *x, const cnv_tensor *dy,
+                             cnv_tensor *dx);
+/* y = 1 / (1 + exp(-x)), dx = dy * y * (1 - y).  y may be x, dx may be dy. */
+CNVDEF int cnv_sigmoid_forward(const cnv_tensor *x, cnv_tensor *y);
+CNVDEF int cnv_sigmoid_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx);
+/* y = tanh(x), dx = dy * (1 - y*y).  y may be x, dx may be dy. */
+CNVDEF int cnv_tanh_forward(const cnv_tensor *x, cnv_tensor *y);
+CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx);
+
+/* y[n,c,p,q] = max of x over the window; taps in the padding do not take part.
+   switches (like y) remembers which tap won, as its number r*kernel_w + s: the "switches" of Zeiler
+   & Fergus. The first of equals wins; a NaN wins over every number. A window that holds padding
+   only gives 0 and switch -1, and passes no gradient. */
+CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
+                                cnv_tensor *switches);
+/* dx = each dy added at the place its switch names; dx must come with the shape of x. */
+CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
+                                 const cnv_window *win, cnv_tensor *dx);
+/* y = sum over the window / its area. count_padding: the area counts taps in the padding (but never
+   those that only ceil_mode adds beyond it); else only taps on the image. */
+CNVDEF int cnv_avg_pool_forward(const cnv_tensor *x, const cnv_window *win, int count_padding,
+                                cnv_tensor *y);
+CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, int count_padding,
+                                 cnv_tensor *dx); /* dx must come with the shape of x */
+/* y [N,C,P,Q]: the mean of rows floor(p*H/P) ... ceil((p+1)*H/P)-1, and columns alike.
+   1 x 1 is global average pooling (Lin et al. 2013). */
+CNVDEF int cnv_adaptive_avg_pool_forward(const cnv_tensor *x, int p, int q, cnv_tensor *y);
+CNVDEF int cnv_adaptive_avg_pool_backward(const cnv_tensor *dy, cnv_tensor *dx); /* dx: shape of x */
+
+/* y = (x - mean[c]) / std[c], a network's own view of the pixels. mean, std: one number a channel. */
+CNVDEF int cnv_normalize_forward(const cnv_tensor *x, const cnv_real *mean, const cnv_real *std,
+                                 cnv_tensor *y);
+CNVDEF int cnv_normalize_backward(const cnv_tensor *dy, const cnv_real *std, cnv_tensor *dx);
+
+/* y = gamma[c] * (x - mean[c]) / sqrt(var[c] + eps) + beta[c]      (Ioffe & Szegedy 2015)
+   gamma, beta, mean, var [1,C,1,1]. The statistics are constants: what a trained network uses. */
+CNVDEF int cnv_batch_norm_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                  const cnv_tensor *beta, const cnv_tensor *mean,
+                                  const cnv_tensor *var, double eps, cnv_tensor *y);
+CNVDEF int cnv_batch_norm_backward(const cnv_tensor *dy, const cnv_tensor *gamma,
+                                   const cnv_tensor *var, double eps, cnv_tensor *dx);
+/* The same with the mean and (biased) variance of this batch. saved [2,C,1,1] keeps the mean and
+   1/sqrt(var + eps) for the way back. mean and var, the running statistics, move towards the
+   batch's by `momentum` (var by the unbiased variance); both may be NULL. */
+CNVDEF int cnv_batch_norm_train_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                        const cnv_tensor *beta, double eps, double momentum,
+                                        cnv_tensor *mean, cnv_tensor *var, cnv_tensor *y,
+                                        cnv_tensor *saved);
+CNVDEF int cnv_batch_norm_train_backward(const cnv_tensor *x, const cnv_tensor *saved,
+                                         const cnv_tensor *gamma, const cnv_tensor *dy,
+                                         cnv_tensor *dx, cnv_tensor *dgamma, cnv_tensor *dbeta);
+/* Batch norm for each image by itself (Ulyanov et al. 2016): statistics of each [H,W] plane.
+   saved [2,N*C,1,1]. In both norms dgamma and dbeta may be NULL. */
+CNVDEF int cnv_instance_norm_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                     const cnv_tensor *beta, double eps, cnv_tensor *y,
+                                     cnv_tensor *saved);
+CNVDEF int cnv_instance_norm_backward(const cnv_tensor *x, const cnv_tensor *saved,
+                                      const cnv_tensor *gamma, const cnv_tensor *dy, cnv_tensor *dx,
+                                      cnv_tensor *dgamma, cnv_tensor *dbeta);
+
+/* y[c] = x[c] * scale[c]^-beta, scale[c] = k + alpha/size * sum of x[j]^2 over the `size` channels
+   around c (Krizhevsky et al. 2012; alpha divided by size as in PyTorch). scale: kept, like x. */
+CNVDEF int cnv_local_response_norm_forward(const cnv_tensor *x, int size, double alpha, double beta,
+                                           double k, cnv_tensor *y, cnv_tensor *scale);
+CNVDEF int cnv_local_response_norm_backward(const cnv_tensor *x, const cnv_tensor *scale, int size,
+                                            double alpha, double beta, const cnv_tensor *dy,
+                                            cnv_tensor *dx);
+
+/* y[c] = exp(x[c]) / sum over j of exp(x[j]), over the channels at each position. */
+CNVDEF int cnv_softmax_forward(const cnv_tensor *x, cnv_tensor *y);
+CNVDEF int cnv_softmax_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx);
+/* *loss = mean over n of -log softmax(logits[n])[labels[n]]; logits [N,C,1,1].
+   dlogits, if not NULL: its gradient, (softmax - onehot) / N. */
+CNVDEF int cnv_cross_entropy(const cnv_tensor *logits, const int *labels, double *loss,
+                             cnv_tensor *dlogits);
+
+/* Channels of several tensors one after the other; N, H, W must agree. */
+CNVDEF int cnv_concat_forward(const cnv_tensor *const *x, int count, cnv_tensor *y);
+/* dx = the channels of dy from `first` on, as many as dx, which must come with its shape. */
+CNVDEF int cnv_concat_backward(const cnv_tensor *dy, int first, cnv_tensor *dx);
+/* y = a + b; y may be a or b. On the way back dy goes to both, unchanged. */
+CNVDEF int cnv_add_forward(const cnv_tensor *a, const cnv_tensor *b, cnv_tensor *y);
+/* Nearest neighbour: every pixel becomes factor x factor pixels. */
+CNVDEF int cnv_upsample_forward(const cnv_tensor *x, int factor, cnv_tensor *y);
+CNVDEF int cnv_upsample_backward(const cnv_tensor *dy, int factor, cnv_tensor *dx);
+/* Mirrors `pad` pixels at each border without repeating the border: c b | a b c | b a. */
+CNVDEF int cnv_reflect_pad_forward(const cnv_tensor *x, int pad, cnv_tensor *y);
+CNVDEF int cnv_reflect_pad_backward(const cnv_tensor *dy, int pad, cnv_tensor *dx);
+/* y = x * mask, mask = 0 with probability p, else 1/(1-p)          (Srivastava et al. 2014)
+   On the way back dx = dy * mask. */
+CNVDEF int cnv_dropout_forward(const cnv_tensor *x, double p, cnv_rng *rng, cnv_tensor *y,
+                               cnv_tensor *mask);
+CNVDEF int cnv_dropout_backward(const cnv_tensor *dy, const cnv_tensor *mask, cnv_tensor *dx);
+
+/* ---- 2.4 Networks ----
+
+   A network is a list of nodes. A node names the nodes it reads, which stand before it, so forward is
+   a loop up the list and backward a loop down. Everything is a public field: look at it. */
+enum { CNV_NAME_SIZE = 64, CNV_MAX_INPUTS = 8, CNV_ALL = -1, CNV_PARAMETERS = -1 };
+
+typedef enum {
+    CNV_INPUT, CNV_NORMALIZE, CNV_CONV2D, CNV_LINEAR, CNV_RELU, CNV_SIGMOID, CNV_TANH, CNV_MAX_POOL,
+    CNV_AVG_POOL, CNV_ADAPTIVE_AVG_POOL, CNV_BATCH_NORM, CNV_INSTANCE_NORM,
+    CNV_LOCAL_RESPONSE_NORM, CNV_SOFTMAX, CNV_CONCAT, CNV_ADD, CNV_UPSAMPLE, CNV_REFLECT_PAD,
+    CNV_DROPOUT, CNV_OPS
+} cnv_op;
+
+typedef struct {
+    cnv_op op;
+    char name[CNV_NAME_SIZE];     /* "conv1"; unnamed layers are numbered: "relu1", "pool2" */
+    int inputs, input[CNV_MAX_INPUTS]; /* the nodes read, by index */
+    int channels;                 /* of out */
+    int params, param[4];         /* indices into net->params: weight, bias; gamma, beta, mean, var */
+    cnv_tensor out;               /* [N,C,H,W], filled by cnv_forward */
+    cnv_tensor grad;              /* d(objective)/d(out), filled by seeds and cnv_backward */
+    int has_grad;                 /* grad is valid: seeded, or reached from a seed */
+    int wanted;                   /* backward goes through this node */
+    cnv_tensor saved;             /* for the way back: switches, mask, statistics, ... */
+
+    cnv_window window;            /* convolution and pooling */
+    int groups, count_padding;    /* convolution; average pooling */
+    int size_h, size_w;           /* adaptive pooling's output; size_h: upsampling's factor, the
+                                     reflection's pad, local response norm's size */
+    double alpha, beta, k, eps;   /* local response norm; the norms' eps; alpha: dropout's p */
+    cnv_real mean[4], std[4];     /* normalize, for up to 4 channels */
+    cnv_tensor packed[2];         /* the weights as the kernels want them, forward and backward */
+    uint64_t packed_version[2];   /* of the weights that were packed */
+} cnv_node;
+
+typedef struct {
+    char name[CNV_NAME_SIZE];     /* "conv1.weight", as in the weight file */
+    int rank;                     /* number of dimensions in a weight file: 4, 2 or 1 */
+    int trainable;                /* 0: running statistics */
+    cnv_tensor value, grad;       /* grad has a shape once the network trains */
+    cnv_tensor m, v;              /* the optimizer's momentum and second moment */
+} cnv_param;
+
+struct cnv_safetensors;
+
+typedef struct {
+    cnv_node *nodes;
+    int count;
+    int valid;                    /* how many nodes hold the output for the last image */
+    cnv_param *params;
+    int param_count;
+    cnv_relu_rule relu_rule;      /* how backward passes ReLUs; CNV_GRADIENT at first */
+    int training;                 /* 1: dropout drops, batch norm uses the batch, parameter gradients
+                                     are computed */
+    uint64_t version;             /* grows whenever the weights change: see cnv_weights_changed */
+    int unused_tensors;           /* how many tensors of the last weight file had no place here */
+    int broken;                   /* building went wrong; the message is kept for cnv_forward */
+    char message[512];
+    cnv_rng rng;                  /* dropout's */
+    cnv_workspace workspace;
+    cnv_tensor spare;             /* gradients on their way into a node with several readers */
+    struct cnv_safetensors *file; /* the mapped weight file that values may point into */
+} cnv_net;
+
+CNVDEF cnv_net *cnv_net_new(void);
+CNVDEF void cnv_net_free(cnv_net *net); /* NULL is fine */
+
+/* Building. Each function appends a node and returns its index, or -1 with cnv_error(). An input of
+   -1 gives -1 again and keeps the first message, so a network needs checking only once, at the end:
+   cnv_load() and cnv_forward() refuse a network that was not built. A layer's `name` is the prefix
+   of its parameters in weight files. NULL for a name numbers the layer. */
+CNVDEF int cnv_input(cnv_net *net, int channels);
+CNVDEF int cnv_normalize(cnv_net *net, int x, const double *mean, const double *std);
+CNVDEF int cnv_conv2d(cnv_net *net, int x, const char *name, int filters, int kernel, int stride,
+                      int pad);
+CNVDEF int cnv_conv2d_window(cnv_net *net, int x, const char *name, int filters,
+                             const cnv_window *win, int groups, int bias);
+CNVDEF int cnv_linear(cnv_net *net, int x, const char *name, int in, int out);
+CNVDEF int cnv_relu(cnv_net *net, int x);
+CNVDEF int cnv_sigmoid(cnv_net *net, int x);
+CNVDEF int cnv_tanh(cnv_net *net, int x);
+CNVDEF int cnv_max_pool(cnv_net *net, int x, int kernel, int stride, int pad);
+CNVDEF int cnv_max_pool_window(cnv_net *net, int x, const cnv_window *win);
+CNVDEF int cnv_avg_pool(cnv_net *net, int x, int kernel, int stride, int pad);
+CNVDEF int cnv_avg_pool_window(cnv_net *net, int x, const cnv_window *win, int count_padding);
+CNVDEF int cnv_adaptive_avg_pool(cnv_net *net, int x, int h, int w);
+CNVDEF int cnv_global_avg_pool(cnv_net *net, int x);
+CNVDEF int cnv_batch_norm(cnv_net *net, int x, const char *name, double eps);
+CNVDEF int cnv_instance_norm(cnv_net *net, int x, const char *name, double eps);
+CNVDEF int cnv_local_response_norm(cnv_net *net, int x, int size, double alpha, double beta,
+                                   double k);
+CNVDEF int cnv_softmax(cnv_net *net, int x);
+CNVDEF int cnv_concat(cnv_net *net, const int *x, int count);
+CNVDEF int cnv_add(cnv_net *net, int a, int b);
+CNVDEF int cnv_upsample(cnv_net *net, int x, int factor);
+CNVDEF int cnv_reflect_pad(cnv_net *net, int x, int pad);
+CNVDEF int cnv_dropout(cnv_net *net, int x, double p);
+
+/* Names node x, for cnv_find and error messages. */
+CNVDEF int cnv_name(cnv_net *net, int x, const char *name);
+/* The index of the node of that name, or -1; the message then lists the names there are. */
+CNVDEF int cnv_find(const cnv_net *net, const char *name);
+/* "conv", "relu", "max_pool", ...: what a node does, in a word. */
+CNVDEF const char *cnv_op_name(cnv_op op);
+
+/* Draws all weights anew: He et al. 2015, normal with variance 2 / fan_in; biases 0, norms 1 and 0. */
+CNVDEF int cnv_init(cnv_net *net, uint64_t seed);
+/* Say this after writing into parameters by hand: packed copies are then made again. */
+CNVDEF void cnv_weights_changed(cnv_net *net);
+
+/* Runs a batch of images [N,C,H,W] through the nodes up to and including `upto` (CNV_ALL: all).
+   Clears all seeds. The image is copied into node 0. Any size goes that the layers allow; the
+   message names the node that refuses. */
+CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto);
+
+/* The gradient of a node, for writing an objective's derivative into; zero when first asked for
+   after cnv_forward or cnv_backward. Several nodes may be seeded. NULL: the node has not been run. */
+CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node);
+
+/* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of every
+   node on the way likewise; 0 is the image. While net->training, adds up the gradients of all
+   parameters on the way too; CNV_PARAMETERS asks for those alone. Consumes the seeds.
+   Cost: about that of forward. */
+CNVDEF int cnv_backward(cnv_net *net, int downto);
+
+/* ---- 2.5 Training ---- */
+typedef enum { CNV_SGD, CNV_ADAM } cnv_method;
+typedef struct {
+    cnv_method method;
+    double rate;              /* learning rate; change it freely between steps */
+    double momentum;          /* Adam: beta1 */
+    double beta2, eps;        /* Adam only */
+    double weight_decay;      /* SGD: L2, added to the gradient. Adam: decoupled (Loshchilov 2019).
+                                 Parameters of rank 1 (biases, norms) are not decayed. */
+    long step;                /* steps done */
+} cnv_optimizer;
+CNVDEF cnv_optimizer cnv_sgd(double rate, double momentum, double weight_decay);
+CNVDEF cnv_optimizer cnv_adam(double rate, double weight_decay);
+/* One step on all parameters from the gradients that cnv_backward collected, then zeroes those.
+     SGD:  m = momentum*m + g,  w -= rate*m                                    (Polyak 1964)
+     Adam: m, v = running means of g and g^2,  w -= rate * m^ / (sqrt(v^) + eps)  (Kingma 2015) */
+CNVDEF int cnv_step(cnv_net *net, cnv_optimizer *optimizer);
+
+/* ---- 2.6 Files ----
+
+   Safetensors: 8 bytes header length N (little endian), N bytes of JSON
+     {"conv1.weight":{"dtype":"F32","shape":[64,3,7,7],"data_offsets":[0,37632]}, ...}
+   and the tensors' bytes, without holes. F32, F16, BF16 and F64 can be read as numbers; other types
+   are listed. A file is refused as a whole unless all of it is right. */
+typedef struct {
+    const char *name;             /* zero-terminated UTF-8 */
+    char dtype[8];                /* "F32", "BF16", "I64", ... */
+    int rank;                     /* 0 ... 8 */
+    size_t shape[8];
+    const unsigned char *bytes;   /* little endian, perhaps unaligned */
+    size_t byte_count;
+} cnv_safetensor;
+
+typedef struct cnv_safetensors {
+    cnv_safetensor *tensors;      /* in the order of their bytes */
+    int count;
+    int metadata_count;
+    const char **metadata;        /* key, value, key, value, ...: 2*metadata_count strings */
+    void *memory, *map;           /* what to free; the mapped or read file */
+    size_t map_bytes;
+    int mapped;
+} cnv_safetensors;
+
+/* Reads a file image that stays in the caller's hands and must outlive the result. */
+CNVDEF cnv_safetensors *cnv_safetensors_parse(const void *bytes, size_t count);
+CNVDEF const cnv_safetensor *cnv_safetensors_find(const cnv_safetensors *file, const char *name);
+CNVDEF const char *cnv_safetensors_metadata(const cnv_safetensors *file, const char *key);
+/* Converts a tensor's numbers into `count` cnv_reals; fails on integer types or another count. */
+CNVDEF int cnv_safetensor_read(const cnv_safetensor *tensor, cnv_real *values, size_t count);
+CNVDEF void cnv_safetensors_close(cnv_safetensors *file);
+
+/* Gives every parameter of the network the tensor of its name and shape. All are checked before
+   any is changed. The file is read into the parameters, or kept (by cnv_load, below). */
+CNVDEF int cnv_load_parsed(cnv_net *net, const cnv_safetensors *file);
+
+/* A PNM image in memory: P2 P3 P5 P6, 8 or 16 bit, comments. image [1,1 or 3,H,W] in [0,1]. */
+CNVDEF int cnv_pnm_decode(const void *bytes, size_t count, cnv_tensor *image);
+
+#ifndef CNNVIS_NO_STDIO
+CNVDEF cnv_safetensors *cnv_safetensors_open(const char *path); /* mapped where the system can */
+/* cnv_load_parsed from a file. F32 weights stay mapped where the system can, so that a large network
+   loads in no time; they are yours to change all the same (pages are copied when written). */
+CNVDEF int cnv_load(cnv_net *net, const char *path);
+/* Writes all parameters as F32. metadata: key, value, ..., NULL; or NULL. The file appears whole or
+   not at all. */
+CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *metadata);
+
+/* PNM; JPEG, PNG and the rest too if stb_image.h was included before the implementation. */
+CNVDEF int cnv_image_load(const char *path, cnv_tensor *image);
+/* By the ending of path: .png (needs stb_image_write.h on the system when compiling), .ppm, .pgm.
+   image [1,1 or 3,H,W]; values are clamped to [0,1] and rounded to 8 bits. */
+CNVDEF int cnv_image_save(const char *path, const cnv_tensor *image);
+#endif
+
+/* ---- 2.7 Pictures ----
+
+   A picture is a tensor [1,3,H,W] (or [1,1,H,W]: gray) with values in [0,1]; a colour is three such
+   numbers. Drawing clips at the borders and works on both. Coordinates: x to the right, y down, in
+   pixels, (0,0) the upper left corner. */
+typedef struct {
+    float r, g, b;
+} cnv_color;
+typedef enum { CNV_MAP_GRAY, CNV_MAP_VIRIDIS, CNV_MAP_TURBO, CNV_MAP_RED_WHITE_BLUE } cnv_map;
+
+CNVDEF void cnv_range(const cnv_tensor *t, double *low, double *high); /* of the finite values; none: 0, 0 */
+CNVDEF cnv_color cnv_map_color(cnv_map map, double t);                /* t in [0,1], clamped; NaN: magenta */
+/* values [N,1,H,W] -> rgb [N,3,H,W]: low and below is the map's start, high and above its end, NaN
+   magenta; low == high: values equal to it take the map's middle. For CNV_MAP_RED_WHITE_BLUE give low = -high: blue < 0, white 0, red > 0. */
+CNVDEF int cnv_colorize(const cnv_tensor *values, cnv_map map, double low, double high,
+                        cnv_tensor *rgb);
+/* Any [N,C,H,W] to h x w: bilinear going up, area-weighted going down. */
+CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y);
+/* Nearest neighbour by a whole factor: pixels stay crisp. */
+CNVDEF int cnv_enlarge(const cnv_tensor *x, int factor, cnv_tensor *y);
+CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y); /* Gaussian, borders
+   repeat; 0 <= sigma <= 1000; y may be x */
+/* Subtracts the least value and divides by the range, of each image (or each whole channel).
+   All equal: 0. y may be x. */
+CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y);
+/* rgb = (1 - a) gray(image) + a turbo(heat), a = opacity * heat stretched to [0,1]. heat [1,1,h,w]
+   is resized to the image. An all-equal heat shows the plain picture, NaN magenta. */
+CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
+                       cnv_tensor *rgb);
+/* tiles [N,C,H,W] in rows of `columns`, `gap` white pixels between and around them. columns 0: about
+   square. */
+CNVDEF int cnv_montage(const cnv_tensor *tiles, int columns, int gap, cnv_tensor *sheet);
+
+CNVDEF int cnv_canvas(cnv_tensor *picture, int h, int w, cnv_color color); /* [1,3,h,w], filled */
+/* x, y: the tile's upper left corner. A gray tile goes to all channels; colour on gray becomes
+   luminance. */
+CNVDEF void cnv_paste(cnv_tensor *picture, const cnv_tensor *tile, int x, int y);
+CNVDEF void cnv_rectangle(cnv_tensor *picture, int x, int y, int w, int h, cnv_color color);
+/* `thick` pixels, inside the box */
+CNVDEF void cnv_frame(cnv_tensor *picture, int x, int y, int w, int h, int thick, cnv_color color);
+/* Round ends; nothing is drawn where a coordinate is not finite. */
+CNVDEF void cnv_line(cnv_tensor *picture, double x0, double y0, double x1, double y1, double thick,
+                     cnv_color color);
+CNVDEF void cnv_disc(cnv_tensor *picture, double x, double y, double radius, cnv_color color);
+/* Text in the built-in font; `size` is the height of a capital letter in pixels. (x,y) is the upper
+   left corner of the first capital. Printable ASCII; other bytes show as a box. Position and size are
+   rounded to whole pixels, sizes below 3 are drawn as 3. */
+CNVDEF void cnv_text(cnv_tensor *picture, double x, double y, double size, cnv_color color,
+                     const char *text);
+CNVDEF double cnv_text_width(double size, const char *text);
+
+/* A plot: fill in the fields, begin (draws axes and labels), add series, save the picture. An empty
+   range of y is widened, a reversed one swapped, an infinite one becomes 0 ... 1; x_low == x_high is
+   an axis of categories, for bars. Sizes scale with the picture: 1280 x 840 is the same plot, twice
+   as fine. The label of y stands above its axis, the legend to the right of it. */
+typedef struct {
+    const char *title, *x_label, *y_label;
+    double x_low, x_high, y_low, y_high; /* the ranges of the axes */
+    int width, height;                   /* of the picture; 0: 640 x 420 */
+    int left, top, right, bottom;        /* the frame in pixels, set by cnv_plot_begin */
+    int series;                          /* how many have been drawn: the next one's colour */
+    double legend_x, legend_y;           /* where the next label of the legend goes */
+} cnv_plot;
+CNVDEF int cnv_plot_begin(cnv_plot *plot, cnv_tensor *picture);
+/* label NULL: not in the legend. color NULL: the series' own from a palette that colour-blind
+   readers can tell apart. NaN and infinite values are gaps. */
+CNVDEF void cnv_plot_line(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
+                          int count, const cnv_color *color, const char *label);
+CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
+                            int count, const cnv_color *color, const char *label);
+/* Labels too wide for their bar alternate between two rows; a NaN height is left out. */
+CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,
+                          const char *const *labels, int count, const cnv_color *color);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* CNNVIS_H */
+/* ==================== The implementation: in one source file, once ==================== */
+#if defined CNNVIS_IMPLEMENTATION && !defined CNNVIS_IMPLEMENTED
+#ifndef CNV__SET /* set while the file includes itself for the kernels: see section 6 */
+
+/* ==================== 3. Errors, memory, random numbers, tensors ==================== */
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef CNNVIS_ASSERT
+#include <assert.h>
+#define CNNVIS_ASSERT(x) assert(x)
+#endif
+
+#if defined CNNVIS_MALLOC && defined CNNVIS_REALLOC && defined CNNVIS_FREE
+#elif !defined CNNVIS_MALLOC && !defined CNNVIS_REALLOC && !defined CNNVIS_FREE
+#define CNNVIS_MALLOC(bytes) malloc(bytes)
+#define CNNVIS_REALLOC(p, bytes) realloc(p, bytes)
+#define CNNVIS_FREE(p) free(p)
+#else
+#error "cnnvis.h: define all of CNNVIS_MALLOC, CNNVIS_REALLOC and CNNVIS_FREE, or none"
+#endif
+
+#if defined __cplusplus
+#define CNV__THREAD_LOCAL thread_local
+#elif defined _MSC_VER
+#define CNV__THREAD_LOCAL __declspec(thread)
+#elif defined __TINYC__
+#define CNV__THREAD_LOCAL
+#else
+#define CNV__THREAD_LOCAL __thread
+#endif
+
+static CNV__THREAD_LOCAL char cnv__message[512] = "no error";
+
+CNVDEF const char *cnv_error(void) { return cnv__message; }
+
+/* Leaves a sentence for cnv_error() and returns 0, so that a caller can `return cnv__fail(...)`. */
+#ifdef __GNUC__
+__attribute__((format(printf, 1, 2)))
+#endif
+static int cnv__fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(cnv__message, sizeof cnv__message, format, arguments);
+    va_end(arguments);
+    return 0;
+}
+
+/* *product = a * b, or 0 when that overflows. */
+static int cnv__multiply(size_t a, size_t b, size_t *product)
+{
+    if (a && b > (size_t)-1 / a) return 0;
+    *product = a * b;
+    return 1;
+}
+
+/* malloc of count * size bytes, checked; NULL with a message. */
+static void *cnv__allocate(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    void *p = cnv__multiply(count, size, &bytes) ? CNNVIS_MALLOC(bytes ? bytes : 1) : NULL;
+    if (!p) cnv__fail("out of memory: asked for %.0f bytes", (double)count * (double)size);
+    return p;
+}
+
+CNVDEF cnv_rng cnv_rng_seed(uint64_t seed)
+{
+    cnv_rng rng;
+    rng.state = seed;
+    return rng;
+}
+
+/* splitmix64 (Steele, Lea & Flood 2014): a counter, well stirred. */
+static uint64_t cnv__random64(cnv_rng *rng)
+{
+    uint64_t z = (rng->state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+CNVDEF uint32_t cnv_random(cnv_rng *rng) { return (uint32_t)(cnv__random64(rng) >> 32); }
+
+CNVDEF double cnv_uniform(cnv_rng *rng)
+{
+    return (double)(cnv__random64(rng) >> 11) / 9007199254740992.0; /* 53 bits / 2^53 */
+}
+
+/* Box & Muller 1958, using one of the pair. */
+CNVDEF double cnv_normal(cnv_rng *rng)
+{
+    double u = 1 - cnv_uniform(rng), angle = 6.283185307179586 * cnv_uniform(rng);
+    return sqrt(-2 * log(u)) * cos(angle);
+}
+
+CNVDEF size_t cnv_tensor_size(const cnv_tensor *t)
+{
+    return (size_t)t->n * (size_t)t->c * (size_t)t->h * (size_t)t->w;
+}
+
+CNVDEF cnv_tensor cnv_tensor_view(cnv_real *data, int n, int c, int h, int w)
+{
+    cnv_tensor t;
+    t.data = data;
+    t.n = n, t.c = c, t.h = h, t.w = w;
+    t.capacity = 0;
+    return t;
+}
+
+CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
+{
+    size_t size = 1, bytes;
+    int dimensions[4], i;
+    cnv_tensor shaped = cnv_tensor_view(t->data, n, c, h, w);
+    dimensions[0] = n, dimensions[1] = c, dimensions[2] = h, dimensions[3] = w;
+    for (i = 0; i < 4; i++)
+        if (dimensions[i] < 1 || !cnv__multiply(size, (size_t)dimensions[i], &size))
+            return cnv__fail("a tensor of %d x %d x %d x %d cannot be", n, c, h, w);
+    if (!cnv__multiply(size, sizeof(cnv_real), &bytes) || bytes > PTRDIFF_MAX)
+        return cnv__fail("a tensor of %d x %d x %d x %d is too large", n, c, h, w);
+    shaped.capacity = t->capacity;
+    if (t->data && !t->capacity) {
+        if (size != cnv_tensor_size(t))
+            return cnv__fail("a view of %d x %d x %d x %d cannot become %d x %d x %d x %d", t->n,
+                             t->c, t->h, t->w, n, c, h, w);
+    } else if (size > t->capacity) {
+        cnv_real *data = (cnv_real *)cnv__allocate(size, sizeof(cnv_real));
+        if (!data) return 0;
+        CNNVIS_FREE(t->data);
+        shaped.data = data;
+        shaped.capacity = size;
+    }
+    *t = shaped;
+    return 1;
+}
+
+CNVDEF int cnv_tensor_copy(const cnv_tensor *from, cnv_tensor *to)
+{
+    if (!cnv_tensor_resize(to, from->n, from->c, from->h, from->w)) return 0;
+    if (to->data != from->data)
+        memcpy(to->data, from->data, cnv_tensor_size(from) * sizeof(cnv_real));
+    return 1;
+}
+
+CNVDEF void cnv_tensor_fill(cnv_tensor *t, double value)
+{
+    size_t i, size = cnv_tensor_size(t);
+    for (i = 0; i < size; i++) t->data[i] = (cnv_real)value;
+}
+
+CNVDEF cnv_tensor cnv_tensor_image(const cnv_tensor *t, int i)
+{
+    size_t size = (size_t)t->c * (size_t)t->h * (size_t)t->w;
+    return cnv_tensor_view(t->data + (size_t)i * size, 1, t->c, t->h, t->w);
+}
+
+CNVDEF cnv_tensor cnv_tensor_channel(const cnv_tensor *t, int i, int k)
+{
+    size_t plane = (size_t)t->h * (size_t)t->w;
+    return cnv_tensor_view(t->data + ((size_t)i * (size_t)t->c + (size_t)k) * plane, 1, 1, t->h,
+                           t->w);
+}
+
+CNVDEF void cnv_tensor_free(cnv_tensor *t)
+{
+    if (t->capacity) CNNVIS_FREE(t->data);
+    memset(t, 0, sizeof *t);
+}
+
+static int cnv__same_shape(const cnv_tensor *a, const cnv_tensor *b)
+{
+    return a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w;
+}
+
+/* ---- What kernels are given, and the table in which an instruction set offers its kernels ---- */
+
+#define CNV__DEPTH 256   /* rows of a packed panel: 256 x 16 floats are half of a 32 KB cache */
+#define CNV__MAX_TILE 32 /* the widest tile of all instruction sets */
+
+/* C (+)= A B, with A [m][k] packed and B, C seen through offset tables. */
+typedef struct {
+    int m, k;
+    const cnv_real *a;         /* panels of tile_rows rows: [m rounded up][k] */
+    const cnv_real *b;         /* element (d,j) is b[b_row[d] + b_col[j]] */
+    const int *b_row, *b_col;
+    cnv_real *c;               /* element (i,j) is c[c_row[i] + c_col[j]] */
+    const int *c_row, *c_col;
+    const cnv_real *bias;      /* one number a row, or NULL; only without add */
+    int add;                   /* 1: C += A B; 0: C = bias + A B */
+} cnv__product;
+
+/* The constants of a step of Adam; the corrections for the means' slow start are in rate and root. */
+typedef struct {
+    cnv_real rate, root, eps, keep, beta1, beta2, gain1, gain2; /* gain = 1 - beta */
+} cnv__adam;
+
+typedef struct {
+    const char *name;
+    int tile_rows, tile_columns;
+    void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
+    void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
+                          cnv_real *dx);
+    void (*add)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y);
+    void (*multiply)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y);
+    void (*affine)(size_t n, cnv_real scale, cnv_real shift, const cnv_real *x, cnv_real *y);
+    void (*add_scaled)(size_t n, cnv_real a, const cnv_real *x, cnv_real *y);
+    cnv_real (*dot)(size_t n, const cnv_real *a, const cnv_real *b);
+    cnv_real (*total)(size_t n, const cnv_real *x);
+    void (*sgd)(size_t n, cnv_real rate, cnv_real momentum, cnv_real decay, const cnv_real *g,
+                cnv_real *m, cnv_real *w);
+    void (*adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m, cnv_real *v,
+                 cnv_real *w);
+    void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
+                 int width, cnv_real *panel);
+    void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
+    void (*max_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win, int p_count,
+                             int q_count, cnv_real *y, cnv_real *switches);
+    void (*max_pool_backward)(const cnv_real *dy, const cnv_real *switches, const cnv_window *win,
+                              int p_count, int q_count, cnv_real *dx, int h, int w);
+    void (*avg_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
+                             int count_padding, int p_count, int q_count, cnv_real *y);
+    void (*avg_pool_backward)(const cnv_real *dy, const cnv_window *win, int count_padding,
+                              int p_count, int q_count, cnv_real *dx, int h, int w);
+} cnv__kernels;
+
+/* Small loops of known length are to be unrolled, so that a tile's sums stay in registers. */
+#if defined __clang__
+#define CNV__UNROLL _Pragma("clang loop unroll(full)")
+#elif defined __GNUC__ && !defined __TINYC__
+#define CNV__UNROLL _Pragma("GCC unroll 32")
+#else
+#define CNV__UNROLL
+#endif
+
+#if !defined CNNVIS_NO_SIMD && !defined CNNVIS_REAL && !defined __TINYC__
+#if defined __x86_64__ || defined _M_X64
+#define CNV__X86
+#include <immintrin.h>
+#elif defined __aarch64__ || defined _M_ARM64
+#define CNV__ARM
+#include <arm_neon.h>
+#ifdef _MSC_VER
+#define CNV__PREFETCH(p) __prefetch(p)
+#else
+#define CNV__PREFETCH(p) __builtin_prefetch(p)
+#endif
+#endif
+#endif
+
+#endif /* CNV__SET: sections 4 and 5 are compiled once per instruction set */
+
+/* ==================== 4. Vocabulary: the words that kernels are written in ==================== */
+
+#ifdef CNV__SET /* one of the four: */
+#define CNV__SCALAR 1
+#define CNV__AVX2 2
+#define CNV__AVX512 3
+#define CNV__NEON 4
+
+/* Each word stands here once, with its meaning in plain C and its three translations side by side.
+   CNV__PICK keeps the one of the instruction set that is being compiled. The names of the sets, of
+   the vector of reals, and of a mask that holds one yes or no for each lane:                       */
+#if CNV__SET == CNV__SCALAR
+#define CNV__PICK(scalar, avx2, avx512, neon) scalar
+#define CNV__NAME(name) cnv__##name##_scalar
+#elif CNV__SET == CNV__AVX2
+#define CNV__PICK(scalar, avx2, avx512, neon) avx2
+#define CNV__NAME(name) cnv__##name##_avx2
+#elif CNV__SET == CNV__AVX512
+#define CNV__PICK(scalar, avx2, avx512, neon) avx512
+#define CNV__NAME(name) cnv__##name##_avx512
+#else
+#define CNV__PICK(scalar, avx2, avx512, neon) neon
+#define CNV__NAME(name) cnv__##name##_neon
+#endif
+
+#define V_TYPE CNV__PICK(cnv_real, __m256, __m512, float32x4_t)
+#define V_MASK CNV__PICK(int, __m256, __mmask16, uint32x4_t)
+enum {
+    CNV__NAME(width) = CNV__PICK(1, 8, 16, 4),    /* lanes in a vector */
+    CNV__NAME(tile_rows) = CNV__PICK(4, 6, 14, 8), /* the matrix product's tile: rows x vectors */
+    CNV__NAME(tile_vectors) = CNV__PICK(4, 2, 2, 3)
+};
+#define V_WIDTH CNV__NAME(width)
+#define TILE_ROWS CNV__NAME(tile_rows)
+#define TILE_VECTORS CNV__NAME(tile_vectors)
+#define TILE_COLUMNS (TILE_VECTORS * V_WIDTH)
+
+/*      word               scalar              AVX2 + FMA                AVX-512            NEON  */
+
+/* all lanes 0; all lanes x; lanes from and to memory, which need not be aligned */
+#define v_zero() \
+    CNV__PICK(0, _mm256_setzero_ps(), _mm512_setzero_ps(), vdupq_n_f32(0))
+#define v_all(x) \
+    CNV__PICK((x), _mm256_set1_ps(x), _mm512_set1_ps(x), vdupq_n_f32(x))
+#define v_load(p) \
+    CNV__PICK(*(p), _mm256_loadu_ps(p), _mm512_loadu_ps(p), vld1q_f32(p))
+#define v_store(p, a) \
+    CNV__PICK((void)(*(p) = (a)), _mm256_storeu_ps(p, a), _mm512_storeu_ps(p, a), vst1q_f32(p, a))
+
+/* a hint that p will be needed soon */
+#define v_prefetch(p) \
+    CNV__PICK((void)0, _mm_prefetch((const char *)(p), _MM_HINT_T0), \
+              _mm_prefetch((const char *)(p), _MM_HINT_T0), CNV__PREFETCH(p))
+
+/* arithmetic, lane by lane; v_fma is a * b + c, in one rounding where the hardware has it */
+#define v_add(a, b) \
+    CNV__PICK((a) + (b), _mm256_add_ps(a, b), _mm512_add_ps(a, b), vaddq_f32(a, b))
+#define v_mul(a, b) \
+    CNV__PICK((a) * (b), _mm256_mul_ps(a, b), _mm512_mul_ps(a, b), vmulq_f32(a, b))
+#define v_div(a, b) \
+    CNV__PICK((a) / (b), _mm256_div_ps(a, b), _mm512_div_ps(a, b), vdivq_f32(a, b))
+#define v_sqrt(a) \
+    CNV__PICK((cnv_real)sqrt(a), _mm256_sqrt_ps(a), _mm512_sqrt_ps(a), vsqrtq_f32(a))
+#define v_fma(a, b, c) \
+    CNV__PICK((a) * (b) + (c), _mm256_fmadd_ps(a, b, c), _mm512_fmadd_ps(a, b, c), \
+              vfmaq_f32(c, a, b))
+
+/* max(a, 0); a NaN stays: x86 returns the second operand when one of the two is a NaN */
+#define v_relu(a) \
+    CNV__PICK((a) < 0 ? 0 : (a), _mm256_max_ps(_mm256_setzero_ps(), a), \
+              _mm512_max_ps(_mm512_setzero_ps(), a), vmaxq_f32(a, vdupq_n_f32(0)))
+
+/* comparisons give masks: a > b; a == b; both of two masks */
+#define v_greater(a, b) \
+    CNV__PICK((a) > (b), _mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), \
+              vcgtq_f32(a, b))
+#define v_equal(a, b) \
+    CNV__PICK((a) == (b), _mm256_cmp_ps(a, b, _CMP_EQ_OQ), _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), \
+              vceqq_f32(a, b))
+#define v_both(m, n) \
+    CNV__PICK((m) && (n), _mm256_and_ps(m, n), (__mmask16)((m) & (n)), vandq_u32(m, n))
+/* a > b, or a is the first NaN: "not a <= b" is true for a NaN, "b == b" only without one */
+#define v_beats(a, b) \
+    CNV__PICK(!((a) <= (b)) && (b) == (b), \
+              _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ), _mm256_cmp_ps(b, b, _CMP_ORD_Q)), \
+              _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(b, b, _CMP_ORD_Q), a, b, _CMP_NLE_UQ), \
+              vandq_u32(vmvnq_u32(vcleq_f32(a, b)), vceqq_f32(b, b)))
+
+/* masks choose: a where the mask says yes, else 0; a where yes, else b */
+#define v_keep(m, a) \
+    CNV__PICK((m) ? (a) : 0, _mm256_and_ps(m, a), _mm512_maskz_mov_ps(m, a), \
+              vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))))
+#define v_choose(m, a, b) \
+    CNV__PICK((m) ? (a) : (b), _mm256_blendv_ps(b, a, m), _mm512_mask_mov_ps(b, m, a), \
+              vbslq_f32(m, a, b))
+
+/* Words of more than a line. The sum of all lanes: */
+static cnv_real CNV__NAME(sum)(V_TYPE a)
+{
+#if CNV__SET == CNV__SCALAR
+    return a;
+#elif CNV__SET == CNV__AVX2
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+#elif CNV__SET == CNV__AVX512
+    return _mm512_reduce_add_ps(a);
+#else
+    return vaddvq_f32(a);
+#endif
+}
+#define v_sum CNV__NAME(sum)
+
+/* The first n lanes (n <= V_WIDTH) from memory, the others 0: nothing beyond p[n-1] is touched. */
+static V_TYPE CNV__NAME(load_first)(const cnv_real *p, int n)
+{
+#if CNV__SET == CNV__SCALAR
+    return n > 0 ? *p : 0;
+#elif CNV__SET == CNV__AVX2
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
+#elif CNV__SET == CNV__AVX512
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    cnv_real lanes[V_WIDTH] = {0};
+    int i;
+    for (i = 0; i < n; i++) lanes[i] = p[i];
+    return v_load(lanes);
+#endif
+}
+#define v_load_first CNV__NAME(load_first)
+
+/* The first n lanes to memory. */
+static void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
+{
+#if CNV__SET == CNV__SCALAR
+    if (n > 0) *p = a;
+#elif CNV__SET == CNV__AVX512
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a);
+#else
+    cnv_real lanes[V_WIDTH];
+    int i;
+    v_store(lanes, a);
+    for (i = 0; i < n; i++) p[i] = lanes[i];
+#endif
+}
+#define v_store_first CNV__NAME(store_first)
+
+/* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places. */
+static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
+{
+#if CNV__SET == CNV__SCALAR
+    *even = low, *odd = high;
+#elif CNV__SET == CNV__AVX2
+    __m256 a = _mm256_permute2f128_ps(low, high, 0x20), b = _mm256_permute2f128_ps(low, high, 0x31);
+    *even = _mm256_shuffle_ps(a, b, 0x88);
+    *odd = _mm256_shuffle_ps(a, b, 0xDD);
+#elif CNV__SET == CNV__AVX512
+    const __m512i pick = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    *even = _mm512_permutex2var_ps(low, pick, high);
+    *odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(pick, _mm512_set1_epi32(1)), high);
+#else
+    *even = vuzp1q_f32(low, high), *odd = vuzp2q_f32(low, high);
+#endif
+}
+#define v_unzip CNV__NAME(unzip)
+
+/* And together: p[0] = even[0], p[1] = odd[0], p[2] = even[1], ... */
+static void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
+{
+#if CNV__SET == CNV__SCALAR
+    p[0] = even, p[1] = odd;
+#elif CNV__SET == CNV__AVX2
+    __m256 a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
+    _mm256_storeu_ps(p, _mm256_permute2f128_ps(a, b, 0x20));
+    _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(a, b, 0x31));
+#elif CNV__SET == CNV__AVX512
+    const __m512i pick = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    _mm512_storeu_ps(p, _mm512_permutex2var_ps(even, pick, odd));
+    _mm512_storeu_ps(p + 16, _mm512_permutex2var_ps(
+                                 even, _mm512_add_epi32(pick, _mm512_set1_epi32(8)), odd));
+#else
+    float32x4x2_t pairs;
+    pairs.val[0] = even, pairs.val[1] = odd;
+    vst2q_f32(p, pairs);
+#endif
+}
+#define v_store_zipped CNV__NAME(store_zipped)
+
+/* The first n lanes of p[0], p[step], p[2 * step], ...; step is 1 or 2; nothing beyond is touched. */
+static V_TYPE CNV__NAME(load_step)(const cnv_real *p, int step, int n)
+{
+#if CNV__SET == CNV__SCALAR
+    (void)step;
+    return v_load_first(p, n);
+#else
+    V_TYPE even, odd;
+    int count = 2 * n - 1; /* from the first to the last lane */
+    if (step == 1) return n == V_WIDTH ? v_load(p) : v_load_first(p, n);
+    if (count <= V_WIDTH) v_unzip(v_load_first(p, count), v_zero(), &even, &odd);
+    else v_unzip(v_load(p), v_load_first(p + V_WIDTH, count - V_WIDTH), &even, &odd);
+    return even;
+#endif
+}
+#define v_load_step CNV__NAME(load_step)
+
+/* Adds to p[0], p[step], ...; touches step * V_WIDTH numbers from p on, or from p-1 on if `odd`. */
+static void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step, int odd)
+{
+    V_TYPE evens, odds;
+    if (step == 1) {
+        v_store(p, v_add(v_load(p), a));
+        return;
+    }
+    v_unzip(v_load(p - odd), v_load(p - odd + V_WIDTH), &evens, &odds);
+    if (odd) v_store_zipped(p - 1, evens, v_add(odds, a));
+    else v_store_zipped(p, v_add(evens, a), odds);
+}
+#define v_add_step CNV__NAME(add_step)
+
+/* ==================== 5. Kernels: the inner loops, written once in those words ==================== */
+
+/* ---- 5.1 Elementwise ----
+
+   All have one form: whole vectors first, then one vector that is partly filled. */
+
+/* y[i] = x[i] where x[i] > 0, else 0; a NaN stays */
+static void CNV__NAME(relu_forward)(size_t n, const cnv_real *x, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_relu(v_load(x + i)));
+    if (i < n) v_store_first(y + i, v_relu(v_load_first(x + i, (int)(n - i))), (int)(n - i));
+}
+
+/* dx for the three rules of cnv_relu_rule */
+static V_TYPE CNV__NAME(relu_rule)(cnv_relu_rule rule, V_TYPE x, V_TYPE dy)
+{
+    if (rule == CNV_GRADIENT) return v_keep(v_greater(x, v_zero()), dy);
+    if (rule == CNV_DECONVNET) return v_keep(v_greater(dy, v_zero()), dy);
+    return v_keep(v_both(v_greater(x, v_zero()), v_greater(dy, v_zero())), dy);
+}
+
+static void CNV__NAME(relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x,
+                                     const cnv_real *dy, cnv_real *dx)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(dx + i, CNV__NAME(relu_rule)(rule, v_load(x + i), v_load(dy + i)));
+    if (i < n) {
+        int rest = (int)(n - i);
+        V_TYPE a = v_load_first(x + i, rest), b = v_load_first(dy + i, rest);
+        v_store_first(dx + i, CNV__NAME(relu_rule)(rule, a, b), rest);
+    }
+}
+
+/* y[i] = a[i] + b[i] */
+static void CNV__NAME(add)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_add(v_load(a + i), v_load(b + i)));
+    for (; i < n; i++) y[i] = a[i] + b[i];
+}
+
+/* y[i] = a[i] * b[i] */
+static void CNV__NAME(multiply)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_mul(v_load(a + i), v_load(b + i)));
+    for (; i < n; i++) y[i] = a[i] * b[i];
+}
+
+/* y[i] = scale * x[i] + shift */
+static void CNV__NAME(affine)(size_t n, cnv_real scale, cnv_real shift, const cnv_real *x,
+                              cnv_real *y)
+{
+    V_TYPE a = v_all(scale), b = v_all(shift);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_fma(a, v_load(x + i), b));
+    for (; i < n; i++) y[i] = scale * x[i] + shift;
+}
+
+/* y[i] += a * x[i] */
+static void CNV__NAME(add_scaled)(size_t n, cnv_real a, const cnv_real *x, cnv_real *y)
+{
+    V_TYPE scale = v_all(a);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_fma(scale, v_load(x + i), v_load(y + i)));
+    for (; i < n; i++) y[i] += a * x[i];
+}
+
+/* The sum of a[i] * b[i], in four running sums, because one multiply-add must wait for the last. */
+static cnv_real CNV__NAME(dot)(size_t n, const cnv_real *a, const cnv_real *b)
+{
+    V_TYPE s0 = v_zero(), s1 = v_zero(), s2 = v_zero(), s3 = v_zero();
+    size_t i, w = V_WIDTH;
+    for (i = 0; i + 4 * w <= n; i += 4 * w) {
+        s0 = v_fma(v_load(a + i), v_load(b + i), s0);
+        s1 = v_fma(v_load(a + i + w), v_load(b + i + w), s1);
+        s2 = v_fma(v_load(a + i + 2 * w), v_load(b + i + 2 * w), s2);
+        s3 = v_fma(v_load(a + i + 3 * w), v_load(b + i + 3 * w), s3);
+    }
+    for (; i + w <= n; i += w) s0 = v_fma(v_load(a + i), v_load(b + i), s0);
+    if (i < n)
+        s1 = v_fma(v_load_first(a + i, (int)(n - i)), v_load_first(b + i, (int)(n - i)), s1);
+    return v_sum(v_add(v_add(s0, s1), v_add(s2, s3)));
+}
+
+/* The sum of x[i]. */
+static cnv_real CNV__NAME(total)(size_t n, const cnv_real *x)
+{
+    V_TYPE s0 = v_zero(), s1 = v_zero();
+    size_t i, w = V_WIDTH;
+    for (i = 0; i + 2 * w <= n; i += 2 * w) {
+        s0 = v_add(s0, v_load(x + i));
+        s1 = v_add(s1, v_load(x + i + w));
+    }
+    for (; i < n; i += w) s0 = v_add(s0, v_load_first(x + i, n - i < w ? (int)(n - i) : V_WIDTH));
+    return v_sum(v_add(s0, s1));
+}
+
+/* Momentum: m = momentum * m + (g + decay * w);  w -= rate * m */
+static void CNV__NAME(sgd)(size_t n, cnv_real rate, cnv_real momentum, cnv_real decay,
+                           const cnv_real *g, cnv_real *m, cnv_real *w)
+{
+    V_TYPE down = v_all(-rate), keep = v_all(momentum), shrink = v_all(decay);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) {
+        V_TYPE weight = v_load(w + i), slope = v_fma(shrink, weight, v_load(g + i));
+        V_TYPE speed = v_fma(keep, v_load(m + i), slope);
+        v_store(m + i, speed);
+        v_store(w + i, v_fma(down, speed, weight));
+    }
+    for (; i < n; i++) {
+        m[i] = momentum * m[i] + (g[i] + decay * w[i]);
+        w[i] -= rate * m[i];
+    }
+}
+
+/* Adam: m and v are running means of g and g^2;  w = keep * w - rate * m / (root * sqrt(v) + eps) */
+static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m,
+                            cnv_real *v, cnv_real *w)
+{
+    V_TYPE beta1 = v_all(a->beta1), beta2 = v_all(a->beta2), gain1 = v_all(a->gain1);
+    V_TYPE gain2 = v_all(a->gain2), rate = v_all(-a->rate), root = v_all(a->root);
+    V_TYPE eps = v_all(a->eps), keep = v_all(a->keep);
+    size_t i;
+    for (i = 0; i < n; i += V_WIDTH) {
+        int count = n - i < V_WIDTH ? (int)(n - i) : V_WIDTH;
+        V_TYPE slope = v_load_first(g + i, count), square = v_mul(v_mul(gain2, slope), slope);
+        V_TYPE mean = v_fma(beta1, v_load_first(m + i, count), v_mul(gain1, slope)), step;
+        square = v_fma(beta2, v_load_first(v + i, count), square);
+        step = v_div(v_mul(rate, mean), v_fma(root, v_sqrt(square), eps));
+        v_store_first(m + i, mean, count);
+        v_store_first(v + i, square, count);
+        v_store_first(w + i, v_fma(keep, v_load_first(w + i, count), step), count);
+    }
+}
+
+/* ---- 5.2 The matrix product ----
+
+   C += A B, after Goto & van de Geijn 2008. A and B are first copied ("packed") into panels in the
+   order in which the tile reads them, so that the innermost loop only walks forward:
+
+                     B packed: columns of TILE_COLUMNS
+                       +----+----+----+
+                     k |    |    |    |        the tile: TILE_ROWS x TILE_VECTORS vectors of C
+                       |  | |    |    |        stay in registers while k runs; each step loads
+                       +--v-+----+----+        one row of B's panel and broadcasts each of
+     A packed:  +---+  +----+----+----+        A's TILE_ROWS numbers.
+     rows of    | ->|  |tile|    |    |
+     TILE_ROWS  +---+  +----+----+----+
+                |   |  |    |    |    |
+                +---+  +----+----+----+
+
+   All operands are seen through a pair of offset tables: element (i,j) is data[row[i] + col[j]].
+   For a matrix, row[i] = i * width and col[j] = j. For its transpose, the other way round. And for
+   the matrix of im2col, whose row is a tap (c,r,s) and whose column a pixel (p,q):
+     row = where tap (c,r,s) lies in the window,  col = where the window of pixel (p,q) begins,
+   so that matrix need never be built. */
+
+/* Splits lanes into runs of neighbours `step` apart: run[i] is the first lane of run i, run[runs] =
+   lanes. Returns the number of runs. */
+static int CNV__NAME(runs)(const int *offset, int lanes, int step, int *run)
+{
+    int i, runs = 0;
+    for (i = 0; i < lanes; i++)
+        if (i == 0 || offset[i] != offset[i - 1] + step) run[runs++] = i;
+    run[runs] = lanes;
+    return runs;
+}
+
+/* to[i] = from[i * step], i < count; step is 1 or 2 */
+static void CNV__NAME(copy)(const cnv_real *from, int step, int count, cnv_real *to)
+{
+    int i = 0;
+    if (step == 1 && count == TILE_COLUMNS) {
+        CNV__UNROLL for (i = 0; i < TILE_COLUMNS; i += V_WIDTH) v_store(to + i, v_load(from + i));
+        return;
+    }
+    for (; i + V_WIDTH <= count; i += V_WIDTH)
+        v_store(to + i, v_load_step(from + i * step, step, V_WIDTH));
+    if (i < count)
+        v_store_first(to + i, v_load_step(from + i * step, step, count - i), count - i);
+}
+
+/* panel[d][lane] = data[across[lane] + along[d]], 0 in lanes beyond `lanes`; panel [depth][width].
+   Runs of neighbouring lanes go as vectors; single lanes go down the whole depth one by one. */
+static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, const int *along,
+                            int depth, int width, cnv_real *panel)
+{
+    int step = lanes > 1 && across[1] == across[0] + 2 ? 2 : 1, i, d;
+    int run[CNV__MAX_TILE + 1], runs = CNV__NAME(runs)(across, lanes, step, run);
+    for (i = 0; i < runs; i++) {
+        const cnv_real *from = data + across[run[i]];
+        cnv_real *to = panel + run[i];
+        int count = run[i + 1] - run[i];
+        if (2 * count >= V_WIDTH) {
+            for (d = 0; d < depth; d++)
+                CNV__NAME(copy)(from + along[d], step, count, to + d * width);
+        } else {
+            for (; count-- > 0; from += step, to++)
+                for (d = 0; d < depth; d++) to[d * width] = from[along[d]];
+        }
+    }
+    for (i = lanes; i < width; i++)
+        for (d = 0; d < depth; d++) panel[d * width + i] = 0;
+}
+
+/* out[i][j] = start + sum over d of a[d][i] * b[d][j], where start is out[i][j] itself (onto), or
+   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][TILE_COLUMNS], out TILE_ROWS pointers */
+static void CNV__NAME(tile)(int depth, const cnv_real *a, const cnv_real *b, const cnv_real *bias,
+                            int onto, cnv_real *const *out)
+{
+    V_TYPE sum[TILE_ROWS][TILE_VECTORS], row[TILE_VECTORS], weight;
+    int d, i, j;
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
+        weight = v_all(bias ? bias[i] : 0);
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) {
+            v_prefetch(out[i] + j * V_WIDTH);
+            sum[i][j] = weight;
+        }
+    }
+    for (d = 0; d < depth; d++, a += TILE_ROWS, b += TILE_COLUMNS) {
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) row[j] = v_load(b + j * V_WIDTH);
+        CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
+            weight = v_all(a[i]);
+            CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+                sum[i][j] = v_fma(weight, row[j], sum[i][j]);
+        }
+    }
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) {
+            if (onto) sum[i][j] = v_add(sum[i][j], v_load(out[i] + j * V_WIDTH));
+            v_store(out[i] + j * V_WIDTH, sum[i][j]);
+        }
+}
+
+/* Carries a tile that is not whole, or whose columns do not lie side by side, to its place in C. */
+static void CNV__NAME(put)(const cnv__product *g, int i0, int j0, const int *run, int runs,
+                           int onto, const cnv_real *tile)
+{
+    int i, k, j, rows = g->m - i0 < TILE_ROWS ? g->m - i0 : TILE_ROWS;
+    for (i = 0; i < rows; i++, tile += TILE_COLUMNS) {
+        cnv_real *row = g->c + g->c_row[i0 + i], start = g->bias && !onto ? g->bias[i0 + i] : 0;
+        for (k = 0; k < runs; k++) {
+            cnv_real *c = row + g->c_col[j0 + run[k]];
+            const cnv_real *from = tile + run[k];
+            int count = run[k + 1] - run[k];
+            for (j = 0; j + V_WIDTH <= count; j += V_WIDTH)
+                v_store(c + j, v_add(v_load(from + j), onto ? v_load(c + j) : v_all(start)));
+            for (; j < count; j++) c[j] = from[j] + (onto ? c[j] : start);
+        }
+    }
+}
+
+/* Columns j0 ... j1-1 of the product g. One panel of B, CNV__DEPTH rows deep, is packed at a time; it
+   stays in the first-level cache while all rows of A pass by, which stay in the second-level cache
+   from panel to panel. */
+static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *panel)
+{
+    cnv_real tile[TILE_ROWS * TILE_COLUMNS], *out[TILE_ROWS];
+    int run[CNV__MAX_TILE + 1], d0, i, j, r;
+    for (d0 = 0; d0 < g->k; d0 += CNV__DEPTH) {
+        int depth = g->k - d0 < CNV__DEPTH ? g->k - d0 : CNV__DEPTH, onto = g->add || d0 > 0;
+        for (j = j0; j < j1; j += TILE_COLUMNS) {
+            int lanes = j1 - j < TILE_COLUMNS ? j1 - j : TILE_COLUMNS;
+            int runs = CNV__NAME(runs)(g->c_col + j, lanes, 1, run);
+            CNV__NAME(pack)(g->b, g->b_col + j, lanes, g->b_row + d0, depth, TILE_COLUMNS, panel);
+            for (i = 0; i < g->m; i += TILE_ROWS) {
+                const cnv_real *a = g->a + (size_t)i * (size_t)g->k + (size_t)d0 * TILE_ROWS;
+                int whole = runs == 1 && lanes == TILE_COLUMNS && i + TILE_ROWS <= g->m;
+                for (r = 0; r < TILE_ROWS; r++)
+                    out[r] = whole ? g->c + g->c_row[i + r] + g->c_col[j] : tile + r * TILE_COLUMNS;
+                CNV__NAME(tile)(depth, a, panel, whole && g->bias && !onto ? g->bias + i : NULL,
+                                whole && onto, out);
+                if (!whole) CNV__NAME(put)(g, i, j, run, runs, onto, tile);
+            }
+        }
+    }
+}
+
+/* ---- 5.3 Pooling ----
+
+   One plane at a time. Neighbouring windows that lie inside the image from left to right, and move by
+   1 or 2 pixels, are done V_WIDTH at once (a "span"); the others one by one. */
+
+/* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
+static void CNV__NAME(clip)(int start, int kernel, int dilation, int size, int *r0, int *r1)
+{
+    *r0 = start < 0 ? (-start + dilation - 1) / dilation : 0;
+    *r1 = start < size ? (size - start + dilation - 1) / dilation : 0;
+    if (*r1 > kernel) *r1 = kernel;
+    if (*r0 > *r1) *r0 = *r1;
+}
+
+/* How many windows from column q on make a span: 0 ... V_WIDTH. */
+static int CNV__NAME(span)(const cnv_window *win, int q, int q_count, int w)
+{
+    int left = q * win->stride_w - win->pad_left, step = win->stride_w;
+    int room = w - left - (win->kernel_w - 1) * win->dilation_w, span;
+    if (step > 2 || left < 0 || room <= 0) return 0;
+    span = (room + step - 1) / step;
+    if (span > q_count - q) span = q_count - q;
+    return span < V_WIDTH ? span : V_WIDTH;
+}
+
+/* One output: the greatest of the taps r0 <= r < r1, s0 <= s < s1 of the window at x. */
+static void CNV__NAME(max_point)(const cnv_real *x, int w, const cnv_window *win, int r0, int r1,
+                                 int s0, int s1, cnv_real *y, cnv_real *switches)
+{
+    cnv_real best = 0;
+    int r, s, tap = -1;
+    for (r = r0; r < r1; r++)
+        for (s = s0; s < s1; s++) {
+            cnv_real v = x[r * win->dilation_h * w + s * win->dilation_w];
+            if (tap < 0 || (!(v <= best) && best == best)) best = v, tap = r * win->kernel_w + s;
+        }
+    *y = best, *switches = (cnv_real)tap;
+}
+
+/* A span of n outputs. */
+static void CNV__NAME(max_span)(const cnv_real *x, int w, const cnv_window *win, int r0, int r1,
+                                int n, cnv_real *y, cnv_real *switches)
+{
+    V_TYPE best = v_load_step(x + r0 * win->dilation_h * w, win->stride_w, n);
+    V_TYPE tap = v_all((cnv_real)(r0 * win->kernel_w));
+    int r, s;
+    for (r = r0; r < r1; r++)
+        for (s = 0; s < win->kernel_w; s++) {
+            const cnv_real *from = x + r * win->dilation_h * w + s * win->dilation_w;
+            V_TYPE v = v_load_step(from, win->stride_w, n);
+            V_MASK better = v_beats(v, best);
+            best = v_choose(better, v, best);
+            tap = v_choose(better, v_all((cnv_real)(r * win->kernel_w + s)), tap);
+        }
+    v_store_first(y, best, n);
+    v_store_first(switches, tap, n);
+}
+
+/* x [h][w] -> y, switches [p_count][q_count] */
+static void CNV__NAME(max_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
+                                        int p_count, int q_count, cnv_real *y, cnv_real *switches)
+{
+    int p, q, n, r0, r1, s0, s1;
+    for (p = 0; p < p_count; p++) {
+        int top = p * win->stride_h - win->pad_top;
+        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
+        for (q = 0; q < q_count; q += n, y += n, switches += n) {
+            int left = q * win->stride_w - win->pad_left;
+            const cnv_real *corner = x + (ptrdiff_t)top * w + left;
+            n = r0 < r1 ? CNV__NAME(span)(win, q, q_count, w) : 0;
+            if (n) {
+                CNV__NAME(max_span)(corner, w, win, r0, r1, n, y, switches);
+            } else {
+                CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
+                CNV__NAME(max_point)(corner, w, win, r0, r1, s0, s1, y, switches);
+                n = 1;
+            }
+        }
+    }
+}
+
+/* Whether a whole span from column q on may be read, changed and written: with a stride of 2 that
+   touches the pixels between the windows' taps too. */
+static int CNV__NAME(whole_span)(const cnv_window *win, int q, int q_count, int w)
+{
+    int reach = (win->kernel_w - 1) * win->dilation_w;
+    if (CNV__NAME(span)(win, q, q_count, w) < V_WIDTH) return 0;
+    if (win->stride_w == 2) reach -= reach & 1; /* odd taps share a pair with the even one before */
+    return q * win->stride_w - win->pad_left + reach + win->stride_w * V_WIDTH <= w;
+}
+
+/* Adds to the span of pixels that tap s of V_WIDTH windows sees; `corner` is the first window's. */
+static void CNV__NAME(add_tap)(cnv_real *corner, int s, const cnv_window *win, V_TYPE a)
+{
+    v_add_step(corner + s * win->dilation_w, a, win->stride_w, s * win->dilation_w & 1);
+}
+
+/* dx[where the switch points] += dy; dx [h][w] must start at 0 */
+static void CNV__NAME(max_pool_backward)(const cnv_real *dy, const cnv_real *switches,
+                                         const cnv_window *win, int p_count, int q_count,
+                                         cnv_real *dx, int h, int w)
+{
+    int p, q, n, r, s, r0, r1;
+    for (p = 0; p < p_count; p++) {
+        int top = p * win->stride_h - win->pad_top;
+        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
+        for (q = 0; q < q_count; q += n, dy += n, switches += n) {
+            cnv_real *corner = dx + (ptrdiff_t)top * w + q * win->stride_w - win->pad_left;
+            n = CNV__NAME(whole_span)(win, q, q_count, w) ? V_WIDTH : 1;
+            if (n == 1) {
+                int tap = (int)*switches;
+                r = tap / win->kernel_w, s = tap % win->kernel_w;
+                if (tap >= 0) corner[r * win->dilation_h * w + s * win->dilation_w] += *dy;
+                continue;
+            }
+            for (r = r0; r < r1; r++)
+                for (s = 0; s < win->kernel_w; s++) {
+                    V_TYPE tap = v_all((cnv_real)(r * win->kernel_w + s));
+                    CNV__NAME(add_tap)(corner + r * win->dilation_h * w, s, win,
+                                       v_keep(v_equal(v_load(switches), tap), v_load(dy)));
+                }
+        }
+    }
+}
+
+/* 1 / how many taps count in one direction: those on the image, or on image and padding. */
+static cnv_real CNV__NAME(share)(int start, int kernel, int dilation, int size, int before,
+                                 int after)
+{
+    int r0, r1;
+    CNV__NAME(clip)(start + before, kernel, dilation, size + before + after, &r0, &r1);
+    return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
+}
+
+/* The shares of row p and of column q; their product is 1 / the area of window (p,q). */
+static cnv_real CNV__NAME(row_share)(const cnv_window *win, int p, int h, int count_padding)
+{
+    return CNV__NAME(share)(p * win->stride_h - win->pad_top, win->kernel_h, win->dilation_h, h,
+                            count_padding ? win->pad_top : 0, count_padding ? win->pad_bottom : 0);
+}
+static cnv_real CNV__NAME(column_share)(const cnv_window *win, int q, int w, int count_padding)
+{
+    return CNV__NAME(share)(q * win->stride_w - win->pad_left, win->kernel_w, win->dilation_w, w,
+                            count_padding ? win->pad_left : 0, count_padding ? win->pad_right : 0);
+}
+
+/* y = sum of the window's taps on the image / area */
+static void CNV__NAME(avg_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
+                                        int count_padding, int p_count, int q_count, cnv_real *y)
+{
+    int p, q, n, r, s, r0, r1, s0, s1;
+    for (p = 0; p < p_count; p++) {
+        int top = p * win->stride_h - win->pad_top;
+        cnv_real row_share = CNV__NAME(row_share)(win, p, h, count_padding);
+        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
+        for (q = 0; q < q_count; q += n, y += n) {
+            int left = q * win->stride_w - win->pad_left;
+            const cnv_real *corner = x + (ptrdiff_t)top * w + left;
+            cnv_real sum = 0, share = row_share * CNV__NAME(column_share)(win, q, w, count_padding);
+            int span = CNV__NAME(span)(win, q, q_count, w);
+            V_TYPE sums = v_zero();
+            CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
+            for (r = r0; r < r1; r++)
+                for (s = s0; s < s1; s++) {
+                    const cnv_real *from = corner + r * win->dilation_h * w + s * win->dilation_w;
+                    if (span) sums = v_add(sums, v_load_step(from, win->stride_w, span));
+                    else sum += *from;
+                }
+            if (span) v_store_first(y, v_mul(sums, v_all(share)), span);
+            else *y = sum * share;
+            n = span ? span : 1;
+        }
+    }
+}
+
+/* dx of every tap += dy / area; dx [h][w] must start at 0 */
+static void CNV__NAME(avg_pool_backward)(const cnv_real *dy, const cnv_window *win,
+                                         int count_padding, int p_count, int q_count, cnv_real *dx,
+                                         int h, int w)
+{
+    int p, q, n, r, s, r0, r1, s0, s1;
+    for (p = 0; p < p_count; p++) {
+        int top = p * win->stride_h - win->pad_top;
+        cnv_real row_share = CNV__NAME(row_share)(win, p, h, count_padding);
+        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
+        for (q = 0; q < q_count; q += n, dy += n) {
+            int left = q * win->stride_w - win->pad_left;
+            cnv_real *corner = dx + (ptrdiff_t)top * w + left;
+            cnv_real share = row_share * CNV__NAME(column_share)(win, q, w, count_padding);
+            n = CNV__NAME(whole_span)(win, q, q_count, w) ? V_WIDTH : 1;
+            CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
+            for (r = r0; r < r1; r++)
+                for (s = s0; s < s1; s++) {
+                    cnv_real *row = corner + r * win->dilation_h * w;
+                    if (n == 1) row[s * win->dilation_w] += *dy * share;
+                    else CNV__NAME(add_tap)(row, s, win, v_mul(v_load(dy), v_all(share)));
+                }
+        }
+    }
+}
+
+/* What the dispatcher needs to know of this instruction set: see section 6. */
+static const cnv__kernels CNV__NAME(kernels) = {
+    CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS,
+    CNV__NAME(relu_forward), CNV__NAME(relu_backward), CNV__NAME(add), CNV__NAME(multiply),
+    CNV__NAME(affine), CNV__NAME(add_scaled), CNV__NAME(dot), CNV__NAME(total), CNV__NAME(sgd),
+    CNV__NAME(adam), CNV__NAME(pack), CNV__NAME(product), CNV__NAME(max_pool_forward),
+    CNV__NAME(max_pool_backward), CNV__NAME(avg_pool_forward), CNV__NAME(avg_pool_backward)
+};
+
+/* The words are only for kernels. */
+#undef V_TYPE
+#undef V_MASK
+#undef V_WIDTH
+#undef TILE_ROWS
+#undef TILE_VECTORS
+#undef TILE_COLUMNS
+#undef CNV__PICK
+#undef CNV__NAME
+#undef v_zero
+#undef v_all
+#undef v_load
+#undef v_store
+#undef v_prefetch
+#undef v_add
+#undef v_mul
+#undef v_div
+#undef v_sqrt
+#undef v_fma
+#undef v_relu
+#undef v_greater
+#undef v_equal
+#undef v_both
+#undef v_beats
+#undef v_keep
+#undef v_choose
+#undef v_sum
+#undef v_load_first
+#undef v_store_first
+#undef v_unzip
+#undef v_store_zipped
+#undef v_load_step
+#undef v_add_step
+
+#endif /* CNV__SET */
+
+#ifndef CNV__SET
+
+/* ==================== 6. Dispatch: the kernels of every instruction set, one chosen ==================== */
+
+/* Here the file includes itself, once per instruction set; each time only sections 4 and 5 are seen.
+   On x86 the compiler is told that just those lines may use AVX2 or AVX-512: so the rest of the
+   program runs on any CPU, and no flag is needed to compile it. */
+#define CNV__SET 1
+#define CNV__SET_NAME "scalar"
+#include "cnnvis.h"
+#undef CNV__SET
+#undef CNV__SET_NAME
+
+#ifdef CNV__X86
+
+#if defined __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif defined __GNUC__
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define CNV__SET 2
+#define CNV__SET_NAME "avx2"
+#include "cnnvis.h"
+#undef CNV__SET
+#undef CNV__SET_NAME
+#if defined __clang__
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f"))), apply_to = function)
+#elif defined __GNUC__
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+#pragma GCC diagnostic push /* its own AVX-512 header starts vectors from nothing */
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#define CNV__SET 3
+#define CNV__SET_NAME "avx512"
+#include "cnnvis.h"
+#undef CNV__SET
+#undef CNV__SET_NAME
+#if defined __clang__
+#pragma clang attribute pop
+#elif defined __GNUC__
+#pragma GCC diagnostic pop
+#pragma GCC pop_options
+#endif
+
+#ifdef _MSC_VER
+#include <intrin.h>
+/* CPUID leaf 7 says what the CPU has; XGETBV which registers the operating system saves. */
+static int cnv__cpu_has(int avx512)
+{
+    int id[4], saved;
+    __cpuid(id, 1);
+    if (!(id[2] >> 27 & 1) || !(id[2] >> 12 & 1)) return 0; /* OSXSAVE, FMA */
+    saved = (int)_xgetbv(0);
+    __cpuidex(id, 7, 0);
+    if (avx512) return (id[1] >> 16 & 1) && (saved & 0xE6) == 0xE6;
+    return (id[1] >> 5 & 1) && (saved & 6) == 6;
+}
+#else
+static int cnv__cpu_has(int avx512)
+{
+    __builtin_cpu_init();
+    if (avx512) return __builtin_cpu_supports("avx512f") != 0;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+#endif /* CNV__X86 */
+
+#ifdef CNV__ARM /* every AArch64 CPU has NEON */
+#define CNV__SET 4
+#define CNV__SET_NAME "neon"
+#include "cnnvis.h"
+#undef CNV__SET
+#undef CNV__SET_NAME
+#endif
+
+/* The i-th best instruction set of this CPU, NULL when there are no more. */
+static const cnv__kernels *cnv__available(int i)
+{
+    const cnv__kernels *sets[4];
+    int count = 0;
+#ifdef CNV__X86
+    if (cnv__cpu_has(1)) sets[count++] = &cnv__kernels_avx512;
+    if (cnv__cpu_has(0)) sets[count++] = &cnv__kernels_avx2;
+#endif
+#ifdef CNV__ARM
+    sets[count++] = &cnv__kernels_neon;
+#endif
+    sets[count++] = &cnv__kernels_scalar;
+    return i < count ? sets[i] : NULL;
+}
+
+static const cnv__kernels *cnv__chosen; /* NULL until first used */
+
+/* The kernels in use. Two threads that come here first both write the same pointer. */
+static const cnv__kernels *cnv__use(void)
+{
+    if (!cnv__chosen) cnv__chosen = cnv__available(0);
+    return cnv__chosen;
+}
+
+CNVDEF const char *cnv_using(void) { return cnv__use()->name; }
+
+CNVDEF int cnv_use(const char *instruction_set)
+{
+    const cnv__kernels *kernels;
+    int i;
+    for (i = 0; (kernels = cnv__available(i)) != NULL; i++)
+        if (!strcmp(instruction_set, kernels->name) || !strcmp(instruction_set, "auto")) {
+            cnv__chosen = kernels;
+            return 1;
+        }
+    return cnv__fail("instruction set \"%s\" is unknown or not available on this CPU",
+                     instruction_set);
+}
+
+/* Threads: OpenMP where the compiler was told to use it (-fopenmp), else none. */
+#ifdef _OPENMP
+#include <omp.h>
+#define CNV__PRAGMA(text) _Pragma(#text)
+#define CNV__PARALLEL_FOR(condition) CNV__PRAGMA(omp parallel for schedule(static) if (condition))
+static int cnv__threads(void) { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
+#else
+#define CNV__PARALLEL_FOR(condition)
+static int cnv__threads(void) { return 1; }
+#endif
+
+#define CNV__BLOCK 16384u /* elementwise work is handed to threads in blocks of this many */
+
+static int cnv__blocks(size_t n) { return (int)((n + CNV__BLOCK - 1) / CNV__BLOCK); }
+
+/* Where block i of n elements begins, and how many it has. */
+static size_t cnv__block(size_t n, int i, size_t *count)
+{
+    size_t start = (size_t)i * CNV__BLOCK;
+    *count = n - start < CNV__BLOCK ? n - start : CNV__BLOCK;
+    return start;
+}
+
+/* ==================== 7. Operators: each _forward followed by its _backward ==================== */
+
+/* ---- 7.1 Convolution ----
+
+   One index arithmetic serves all three directions. With the offset tables
+     tap[t]    where tap t = (c,r,s) lies in a window of the padded image,
+     pixel[j]  where the window of output j = (n,p,q) begins,
+   they are three matrix products (see 5.2):
+     forward            y[k,j]                 = bias[k] + sum over t of w[k,t] x[tap[t] + pixel[j]]
+     backward-data      dx[tap[t] + pixel[j]] +=           sum over k of w[k,t] dy[k,j]
+     backward-weights   dw[k,t]               +=           sum over j of dy[k,j] x[tap[t] + pixel[j]]  */
+
+CNVDEF cnv_window cnv_square(int kernel, int stride, int pad)
+{
+    cnv_window win;
+    win.kernel_h = win.kernel_w = kernel;
+    win.stride_h = win.stride_w = stride;
+    win.dilation_h = win.dilation_w = 1;
+    win.pad_top = win.pad_left = win.pad_bottom = win.pad_right = pad;
+    win.ceil_mode = 0;
+    return win;
+}
+
+/* Output size in one direction; 0 when no window fits. */
+static long long cnv__output_size(long long size, long long before, long long after, int kernel,
+                                  int stride, int dilation, int ceil_mode)
+{
+    long long room = size + before + after - (long long)dilation * (kernel - 1) - 1, count;
+    if (room < 0) return 0;
+    count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+    if (ceil_mode && (count - 1) * stride >= size + before) count--;
+    return count;
+}
+
+CNVDEF int cnv_window_output(const cnv_window *win, int h, int w, int *p, int *q)
+{
+    long long rows, columns;
+    if (win->kernel_h < 1 || win->kernel_w < 1 || win->stride_h < 1 || win->stride_w < 1 ||
+        win->dilation_h < 1 || win->dilation_w < 1 || win->pad_top < 0 || win->pad_left < 0 ||
+        win->pad_bottom < 0 || win->pad_right < 0)
+        return cnv__fail("a window needs kernel, stride and dilation >= 1 and pads >= 0; got "
+                         "kernel %d x %d, stride %d x %d, dilation %d x %d, pads %d %d %d %d",
+                         win->kernel_h, win->kernel_w, win->stride_h, win->stride_w,
+                         win->dilation_h, win->dilation_w, win->pad_top, win->pad_left,
+                         win->pad_bottom, win->pad_right);
+    rows = cnv__output_size(h, win->pad_top, win->pad_bottom, win->kernel_h, win->stride_h,
+                            win->dilation_h, win->ceil_mode);
+    columns = cnv__output_size(w, win->pad_left, win->pad_right, win->kernel_w, win->stride_w,
+                               win->dilation_w, win->ceil_mode);
+    if (h < 1 || w < 1 || rows < 1 || columns < 1)
+        return cnv__fail("a window of %d x %d (dilation %d x %d) does not fit into an image of %d x "
+                         "%d with pads %d %d %d %d", win->kernel_h, win->kernel_w, win->dilation_h,
+                         win->dilation_w, h, w, win->pad_top, win->pad_left, win->pad_bottom,
+                         win->pad_right);
+    if (rows > INT_MAX || columns > INT_MAX)
+        return cnv__fail("pads of %d %d %d %d make the output too large", win->pad_top,
+                         win->pad_left, win->pad_bottom, win->pad_right);
+    *p = (int)rows, *q = (int)columns;
+    return 1;
+}
+
+/* Makes at least this many bytes; the contents are lost when it grows. */
+static void *cnv__workspace_bytes(cnv_workspace *ws, size_t bytes)
+{
+    if (ws->bytes < bytes) {
+        void *data = cnv__allocate(bytes, 1);
+        if (!data) return NULL;
+        CNNVIS_FREE(ws->data);
+        ws->data = data;
+        ws->bytes = bytes;
+    }
+    return ws->data;
+}
+
+CNVDEF void cnv_workspace_free(cnv_workspace *ws)
+{
+    CNNVIS_FREE(ws->data);
+    ws->data = NULL;
+    ws->bytes = 0;
+}
+
+/* The sizes of a convolution and the memory it works in. */
+typedef struct {
+    cnv_window win;
+    int n, c, h, w, k, p, q;     /* of x [n,c,h,w] and y [n,k,p,q] */
+    int groups, group_c, group_k, taps; /* a group's channels and filters; taps = group_c * R * S */
+    int padded_h, padded_w, pad; /* pad: the image must be copied into a larger one first */
+    int images;                  /* how many images are done at once */
+    int *tap, *pixel;            /* [taps], [images*p*q]: the two tables above */
+    int *y_row, *y_col;          /* [group_k], [images*p*q]: the same for y */
+    int *w_row, *w_col;          /* [group_k], [taps]: the same for weight */
+    cnv_real *image;             /* [images, c, padded_h, padded_w] */
+    cnv_real *panel;             /* [threads, DEPTH, tile_columns] */
+    cnv_real *packed;            /* operand A, as large as the caller asked */
+    cnv_workspace own;           /* when the caller passed no workspace */
+} cnv__conv;
+
+static int cnv__round_up(int a, int step) { return (a + step - 1) / step * step; }
+
+/* Checks shapes and fills in the sizes; x and weight give n, c, h, w and k. */
+static int cnv__conv_sizes(cnv__conv *conv, const cnv_tensor *x, const cnv_tensor *weight,
+                           const cnv_window *win, int groups)
+{
+    double area, padded;
+    memset(conv, 0, sizeof *conv);
+    conv->win = *win, conv->groups = groups;
+    conv->n = x->n, conv->c = x->c, conv->h = x->h, conv->w = x->w, conv->k = weight->n;
+    if (groups < 1 || x->c % groups || weight->n % groups)
+        return cnv__fail("%d groups do not divide %d channels and %d filters", groups, x->c,
+                         weight->n);
+    conv->group_c = x->c / groups, conv->group_k = weight->n / groups;
+    if (weight->c != conv->group_c)
+        return cnv__fail("expects %d channels, got %d", weight->c * groups, x->c);
+    if (weight->h != win->kernel_h || weight->w != win->kernel_w)
+        return cnv__fail("the weights are %d x %d, the window is %d x %d", weight->h, weight->w,
+                         win->kernel_h, win->kernel_w);
+    if (win->ceil_mode) return cnv__fail("ceil_mode is for pooling, not for convolution");
+    if (!cnv_window_output(win, x->h, x->w, &conv->p, &conv->q)) return 0;
+    area = (double)conv->p * conv->q;
+    conv->images = 1 + (int)(1024 / area); /* small images share a product */
+    if (conv->images > x->n) conv->images = x->n;
+    padded = ((double)x->h + win->pad_top + win->pad_bottom) *
+             ((double)x->w + win->pad_left + win->pad_right);
+    if (conv->images * (double)conv->c * padded > INT_MAX ||
+        conv->images * (double)conv->k * area > INT_MAX ||
+        (double)weight->n * weight->c * weight->h * weight->w > INT_MAX)
+        return cnv__fail("an image of %d x %d x %d is too large for this convolution", x->c, x->h,
+                         x->w);
+    conv->padded_h = x->h + win->pad_top + win->pad_bottom;
+    conv->padded_w = x->w + win->pad_left + win->pad_right;
+    conv->pad = conv->padded_h != x->h || conv->padded_w != x->w;
+    conv->taps = conv->group_c * win->kernel_h * win->kernel_w;
+    return 1;
+}
+
+/* tap = [c][r][s] and pixel = [n][p][q], as offsets into the padded images; and so on. */
+static void cnv__conv_tables(cnv__conv *conv)
+{
+    const cnv_window *win = &conv->win;
+    int plane = conv->padded_h * conv->padded_w, area = conv->p * conv->q;
+    int i, c, r, s, p, q, *tap = conv->tap, *pixel = conv->pixel, *y_col = conv->y_col;
+    for (c = 0; c < conv->group_c; c++)
+        for (r = 0; r < win->kernel_h; r++)
+            for (s = 0; s < win->kernel_w; s++)
+                *tap++ = c * plane + r * win->dilation_h * conv->padded_w + s * win->dilation_w;
+    for (i = 0; i < conv->images; i++)
+        for (p = 0; p < conv->p; p++)
+            for (q = 0; q < conv->q; q++) {
+                *pixel++ = i * conv->c * plane + p * win->stride_h * conv->padded_w +
+                           q * win->stride_w;
+                *y_col++ = i * conv->k * area + p * conv->q + q;
+            }
+    for (i = 0; i < conv->group_k; i++) conv->y_row[i] = i * area, conv->w_row[i] = i * conv->taps;
+    for (i = 0; i < conv->taps; i++) conv->w_col[i] = i;
+}
+
+/* Lays out the memory: the real numbers first, then the tables. */
+static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_workspace *ws)
+{
+    size_t image = conv->pad ? (size_t)conv->images * (size_t)conv->c *
+                               (size_t)conv->padded_h * (size_t)conv->padded_w : 0;
+    size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
+    size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
+    size_t rows = (size_t)conv->group_k, taps = (size_t)conv->taps;
+    size_t reals = image + panel + packed, ints = 2 * (columns + rows + taps);
+    cnv_real *real;
+    int *table;
+    if (!ws) ws = &conv->own;
+    real = (cnv_real *)cnv__workspace_bytes(ws, reals * sizeof(cnv_real) + ints * sizeof(int));
+    if (!real) return 0;
+    conv->image = real, conv->panel = real + image, conv->packed = conv->panel + panel;
+    table = (int *)(void *)(real + reals);
+    conv->tap = table, conv->w_col = table + taps, conv->pixel = conv->w_col + taps;
+    conv->y_col = conv->pixel + columns, conv->y_row = conv->y_col + columns;
+    conv->w_row = conv->y_row + rows;
+    cnv__conv_tables(conv);
+    return 1;
+}
+
+static void cnv__conv_end(cnv__conv *conv) { cnv_workspace_free(&conv->own); }
+
+/* The images from `first` on, with zeros around them: a copy, or x itself when it has no padding. */
+static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, int first, int count)
+{
+    const cnv_window *win = &conv->win;
+    size_t plane = (size_t)conv->h * (size_t)conv->w, width = (size_t)conv->padded_w;
+    size_t padded = (size_t)conv->padded_h * width;
+    int i, planes = count * conv->c;
+    x += (size_t)first * (size_t)conv->c * plane;
+    if (!conv->pad) return x;
+    CNV__PARALLEL_FOR((size_t)planes * padded > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        cnv_real *to = conv->image + (size_t)i * padded;
+        const cnv_real *from = x + (size_t)i * plane;
+        int row;
+        memset(to, 0, padded * sizeof *to);
+        to += (size_t)win->pad_top * width + (size_t)win->pad_left;
+        for (row = 0; row < conv->h; row++, to += width, from += conv->w)
+            memcpy(to, from, (size_t)conv->w * sizeof *to);
+    }
+    return conv->image;
+}
+
+/* Adjoint of the above, without the zeros: copies the padded images' middle to dx. */
+static void cnv__conv_unpad(const cnv__conv *conv, cnv_real *dx, int count)
+{
+    const cnv_window *win = &conv->win;
+    size_t plane = (size_t)conv->h * (size_t)conv->w, width = (size_t)conv->padded_w;
+    size_t padded = (size_t)conv->padded_h * width;
+    int i, planes = count * conv->c;
+    CNV__PARALLEL_FOR((size_t)planes * padded > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        const cnv_real *from = conv->image + (size_t)i * padded;
+        cnv_real *to = dx + (size_t)i * plane;
+        int row;
+        from += (size_t)win->pad_top * width + (size_t)win->pad_left;
+        for (row = 0; row < conv->h; row++, from += width, to += conv->w)
+            memcpy(to, from, (size_t)conv->w * sizeof *to);
+    }
+}
+
+/* Packs operand A, whose element (i,d) is data[row[i] + col[d]], into panels of tile_rows rows. */
+static void cnv__pack_rows(const cnv_real *data, const int *row, int m, const int *col, int depth,
+                           cnv_real *packed)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int panel, step = kernels->tile_rows, panels = cnv__round_up(m, step) / step;
+    CNV__PARALLEL_FOR((size_t)m * (size_t)depth > CNV__BLOCK)
+    for (panel = 0; panel < panels; panel++) {
+        int i = panel * step, lanes = m - i < step ? m - i : step;
+        kernels->pack(data, row + i, lanes, col, depth, step, packed + (size_t)i * (size_t)depth);
+    }
+}
+
+/* All columns of a product, shared out among the threads. */
+static void cnv__run_product(const cnv__product *g, int columns, cnv_real *panels)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int i, threads = cnv__threads(), step = kernels->tile_columns;
+    int share = cnv__round_up((columns + threads - 1) / threads, step);
+    CNV__PARALLEL_FOR(threads > 1 && (double)g->m * g->k * columns > 50000)
+    for (i = 0; i < threads; i++) {
+        int j0 = i * share, j1 = j0 + share < columns ? j0 + share : columns;
+        cnv_real *panel = panels + (size_t)i * CNV__DEPTH * (size_t)step;
+        if (j0 < j1) kernels->product(g, j0, j1, panel);
+    }
+}
+
+/* How many numbers a packed A of `groups` matrices [m][depth] takes. */
+static size_t cnv__packed_size(int groups, int m, int depth)
+{
+    return (size_t)groups * (size_t)cnv__round_up(m, cnv__use()->tile_rows) * (size_t)depth;
+}
+
+/* y = convolution with weights packed per group as [group_k][taps]. The workhorse. */
+static void cnv__conv_run(const cnv__conv *conv, const cnv_real *x, const cnv_real *packed,
+                          const cnv_real *bias, cnv_real *y)
+{
+    int first, group, area = conv->p * conv->q, plane = conv->padded_h * conv->padded_w;
+    for (first = 0; first < conv->n; first += conv->images) {
+        int count = conv->n - first < conv->images ? conv->n - first : conv->images;
+        const cnv_real *image = cnv__conv_pad(conv, x, first, count);
+        for (group = 0; group < conv->groups; group++) {
+            size_t k0 = (size_t)group * (size_t)conv->group_k;
+            cnv__product g;
+            g.m = conv->group_k, g.k = conv->taps, g.add = 0;
+            g.a = packed + (size_t)group * cnv__packed_size(1, conv->group_k, conv->taps);
+            g.b = image + group * conv->group_c * plane, g.b_row = conv->tap, g.b_col = conv->pixel;
+            g.c = y + ((size_t)first * (size_t)conv->k + k0) * (size_t)area;
+            g.c_row = conv->y_row, g.c_col = conv->y_col;
+            g.bias = bias ? bias + k0 : NULL;
+            cnv__run_product(&g, count * area, conv->panel);
+        }
+    }
+}
+
+/* Packs weight [K,C/groups,R,S] as the forward pass wants it. */
+static void cnv__conv_pack(const cnv__conv *conv, const cnv_real *weight, cnv_real *packed)
+{
+    size_t weights = (size_t)conv->group_k * (size_t)conv->taps;
+    size_t size = cnv__packed_size(1, conv->group_k, conv->taps);
+    int group;
+    for (group = 0; group < conv->groups; group++)
+        cnv__pack_rows(weight + (size_t)group * weights, conv->w_row, conv->group_k, conv->w_col,
+                       conv->taps, packed + (size_t)group * size);
+}
+
+/* `kept`, if not NULL, holds the packed weights from call to call; with kept->n 0 it is filled. */
+static int cnv__conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight,
+                               const cnv_tensor *bias, const cnv_window *win, int groups,
+                               cnv_tensor *y, cnv_workspace *ws, cnv_tensor *kept)
+{
+    cnv__conv conv;
+    size_t size;
+    int fresh = !kept || !kept->n;
+    cnv_real *packed;
+    if (!cnv__conv_sizes(&conv, x, weight, win, groups)) return 0;
+    if (bias && cnv_tensor_size(bias) != (size_t)conv.k)
+        return cnv__fail("%d filters cannot have %.0f biases", conv.k,
+                         (double)cnv_tensor_size(bias));
+    size = cnv__packed_size(groups, conv.group_k, conv.taps);
+    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
+    if (!cnv_tensor_resize(y, conv.n, conv.k, conv.p, conv.q)) return 0;
+    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    packed = kept ? kept->data : conv.packed;
+    if (fresh) cnv__conv_pack(&conv, weight->data, packed);
+    cnv__conv_run(&conv, x->data, packed, bias ? bias->data : NULL, y->data);
+    cnv__conv_end(&conv);
+    return 1;
+}
+
+CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
+                              const cnv_window *win, int groups, cnv_tensor *y, cnv_workspace *ws)
+{
+    return cnv__conv2d_forward(x, weight, bias, win, groups, y, ws, NULL);
+}
+
+/* Whether the gradient of x can be had by one more convolution. With stride 1,
+     dx[c,h,w] = sum over k,r,s of w[k,c,r,s] * dy[k, h + pad - r, w + pad - s],
+   which is the convolution of dy with the flipped filters, channels and filters exchanged; it wants
+   dy padded by (R - 1) - pad. With few channels (pixels!) its product would be too flat. */
+static int cnv__conv_flips(const cnv_window *win, int group_c)
+{
+    int reach_h = (win->kernel_h - 1) * win->dilation_h;
+    int reach_w = (win->kernel_w - 1) * win->dilation_w;
+    return win->stride_h == 1 && win->stride_w == 1 && win->pad_top <= reach_h &&
+           win->pad_bottom <= reach_h && win->pad_left <= reach_w && win->pad_right <= reach_w &&
+           group_c >= cnv__use()->tile_rows;
+}
+
+/* The window of that other convolution. */
+static cnv_window cnv__conv_flip_window(const cnv_window *win)
+{
+    cnv_window flip = *win;
+    flip.pad_top = (win->kernel_h - 1) * win->dilation_h - win->pad_top;
+    flip.pad_bottom = (win->kernel_h - 1) * win->dilation_h - win->pad_bottom;
+    flip.pad_left = (win->kernel_w - 1) * win->dilation_w - win->pad_left;
+    flip.pad_right = (win->kernel_w - 1) * win->dilation_w - win->pad_right;
+    return flip;
+}
+
+/* Packs weight [K,C/groups,R,S] as filters [C][K/groups,R,S], each turned by 180 degrees. `conv` is
+   the other convolution: its group_k are our channels, its taps our (k,r,s). */
+static void cnv__conv_flip_pack(const cnv__conv *conv, const cnv_real *weight, cnv_real *packed)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, taps = conv->group_k * area, group, c, t;
+    size_t size = cnv__packed_size(1, conv->group_k, conv->taps);
+    for (c = 0; c < conv->group_k; c++) conv->w_row[c] = c * area;
+    for (t = 0; t < conv->taps; t++) conv->w_col[t] = t / area * taps + area - 1 - t % area;
+    for (group = 0; group < conv->groups; group++)
+        cnv__pack_rows(weight + (size_t)group * (size_t)conv->group_c * (size_t)taps, conv->w_row,
+                       conv->group_k, conv->w_col, conv->taps, packed + (size_t)group * size);
+}
+
+static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *weight,
+                                     const cnv_window *win, int groups, cnv_tensor *dx,
+                                     cnv_workspace *ws, cnv_tensor *kept)
+{
+    cnv__conv conv;
+    cnv_window flip = cnv__conv_flip_window(win);
+    cnv_tensor turned = cnv_tensor_view(NULL, dx->c, weight->n / groups, weight->h, weight->w);
+    int fresh = !kept || !kept->n;
+    size_t size;
+    cnv_real *packed;
+    if (!cnv__conv_sizes(&conv, dy, &turned, &flip, groups)) return 0;
+    size = cnv__packed_size(groups, conv.group_k, conv.taps);
+    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
+    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    packed = kept ? kept->data : conv.packed;
+    if (fresh) cnv__conv_flip_pack(&conv, weight->data, packed);
+    cnv__conv_run(&conv, dy->data, packed, NULL, dx->data);
+    cnv__conv_end(&conv);
+    return 1;
+}
+
+/* Channels whose windows are added back by one product: their rows fill a few tiles. Different
+   channels write to different places, so that threads may share them out. */
+static int cnv__conv_share(const cnv__conv *conv)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, share = 1 + 47 / area;
+    return share < conv->group_c ? share : conv->group_c;
+}
+
+/* Packs weight^T: for each group and share of channels, rows (c,r,s), depth k. */
+static void cnv__conv_transpose_pack(const cnv__conv *conv, const cnv_real *weight,
+                                     cnv_real *packed)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, share = cnv__conv_share(conv), group, c;
+    size_t weights = (size_t)conv->group_k * (size_t)conv->taps;
+    for (group = 0; group < conv->groups; group++)
+        for (c = 0; c < conv->group_c; c += share) {
+            int rows = (conv->group_c - c < share ? conv->group_c - c : share) * area;
+            cnv__pack_rows(weight + (size_t)group * weights, conv->w_col + c * area, rows,
+                           conv->w_row, conv->group_k, packed);
+            packed += cnv__packed_size(1, rows, conv->group_k);
+        }
+}
+
+/* dx of image i of the batch, into the padded images at `to`, for one share of channels. */
+static void cnv__conv_add_back(const cnv__conv *conv, int part, const cnv_real *packed,
+                               const cnv_real *dy, cnv_real *to, cnv_real *panel)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, share = cnv__conv_share(conv);
+    int parts = (conv->group_c + share - 1) / share, group = part / parts, c = part % parts * share;
+    int last = conv->group_c - (parts - 1) * share; /* channels in a group's last share */
+    size_t full = cnv__packed_size(1, share * area, conv->group_k);
+    size_t end = cnv__packed_size(1, last * area, conv->group_k);
+    cnv__product g;
+    g.m = (c + share < conv->group_c ? share : last) * area, g.k = conv->group_k;
+    g.a = packed + (size_t)group * (full * (size_t)(parts - 1) + end) + (size_t)(c / share) * full;
+    g.b = dy + (size_t)group * (size_t)conv->group_k * (size_t)(conv->p * conv->q);
+    g.b_row = conv->y_row, g.b_col = conv->y_col;
+    g.c = to + (size_t)(group * conv->group_c) * (size_t)(conv->padded_h * conv->padded_w);
+    g.c_row = conv->tap + c * area, g.c_col = conv->pixel;
+    g.bias = NULL, g.add = 1;
+    cnv__use()->product(&g, 0, conv->p * conv->q, panel);
+}
+
+/* All images, all shares of channels; dx has been found to have the right shape. */
+static void cnv__conv_transpose_run(const cnv__conv *conv, const cnv_real *packed,
+                                    const cnv_real *dy, cnv_real *dx)
+{
+    int share = cnv__conv_share(conv), parts = (conv->group_c + share - 1) / share * conv->groups;
+    int threads = cnv__threads(), first, t;
+    size_t padded = (size_t)conv->c * (size_t)conv->padded_h * (size_t)conv->padded_w;
+    size_t in = (size_t)conv->c * (size_t)conv->h * (size_t)conv->w;
+    size_t out = (size_t)conv->k * (size_t)conv->p * (size_t)conv->q;
+    for (first = 0; first < conv->n; first += conv->images) {
+        int count = conv->n - first < conv->images ? conv->n - first : conv->images;
+        cnv_real *to = conv->pad ? conv->image : dx + (size_t)first * in;
+        memset(to, 0, (size_t)count * padded * sizeof *to);
+        CNV__PARALLEL_FOR(threads > 1 && (double)count * (double)out * conv->taps > 50000)
+        for (t = 0; t < threads; t++) {
+            cnv_real *panel = conv->panel + (size_t)(t * CNV__DEPTH * cnv__use()->tile_columns);
+            int item;
+            for (item = t; item < count * parts; item += threads)
+                cnv__conv_add_back(conv, item % parts, packed,
+                                   dy + (size_t)(first + item / parts) * out,
+                                   to + (size_t)(item / parts) * padded, panel);
+        }
+        if (conv->pad) cnv__conv_unpad(conv, dx + (size_t)first * in, count);
+    }
+}
+
+static int cnv__conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *weight,
+                                     const cnv_window *win, int groups, cnv_tensor *dx,
+                                     cnv_workspace *ws, cnv_tensor *kept)
+{
+    cnv__conv conv;
+    size_t size;
+    int fresh = !kept || !kept->n, share;
+    cnv_real *packed;
+    if (!cnv__conv_sizes(&conv, dx, weight, win, groups)) return 0;
+    if (dy->n != conv.n || dy->c != conv.k || dy->h != conv.p || dy->w != conv.q)
+        return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
+                         conv.n, conv.k, conv.p, conv.q, dy->n, dy->c, dy->h, dy->w);
+    if (cnv__conv_flips(win, conv.group_c))
+        return cnv__conv2d_backward_flip(dy, weight, win, groups, dx, ws, kept);
+    share = cnv__conv_share(&conv);
+    size = cnv__packed_size(groups * ((conv.group_c + share - 1) / share),
+                            share * win->kernel_h * win->kernel_w, conv.group_k);
+    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
+    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    packed = kept ? kept->data : conv.packed;
+    if (fresh) cnv__conv_transpose_pack(&conv, weight->data, packed);
+    cnv__conv_transpose_run(&conv, packed, dy->data, dx->data);
+    cnv__conv_end(&conv);
+    return 1;
+}
+
+CNVDEF int cnv_conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *weight,
+                                    const cnv_window *win, int groups, cnv_tensor *dx,
+                                    cnv_workspace *ws)
+{
+    return cnv__conv2d_backward_data(dy, weight, win, groups, dx, ws, NULL);
+}
+
+/* dbias[k] += sum over n, p, q of dy */
+static void cnv__bias_backward(const cnv_tensor *dy, cnv_tensor *dbias)
+{
+    size_t area = (size_t)dy->h * (size_t)dy->w;
+    int n, k;
+    for (n = 0; n < dy->n; n++)
+        for (k = 0; k < dy->c; k++)
+            dbias->data[k] += cnv__use()->total(area, cnv_tensor_channel(dy, n, k).data);
+}
+
+CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
+                                       const cnv_window *win, int groups, cnv_tensor *dweight,
+                                       cnv_tensor *dbias, cnv_workspace *ws)
+{
+    cnv__conv conv;
+    int first, group, area;
+    if (!cnv__conv_sizes(&conv, x, dweight, win, groups)) return 0;
+    if (dy->n != conv.n || dy->c != conv.k || dy->h != conv.p || dy->w != conv.q)
+        return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
+                         conv.n, conv.k, conv.p, conv.q, dy->n, dy->c, dy->h, dy->w);
+    if (dbias && cnv_tensor_size(dbias) != (size_t)conv.k)
+        return cnv__fail("%d filters cannot have %.0f biases", conv.k,
+                         (double)cnv_tensor_size(dbias));
+    area = conv.p * conv.q;
+    if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * area), ws))
+        return 0;
+    for (first = 0; first < conv.n; first += conv.images) {
+        int count = conv.n - first < conv.images ? conv.n - first : conv.images;
+        const cnv_real *image = cnv__conv_pad(&conv, x->data, first, count);
+        for (group = 0; group < groups; group++) {
+            size_t k0 = (size_t)group * (size_t)conv.group_k;
+            cnv__product g;
+            cnv__pack_rows(dy->data + ((size_t)first * (size_t)conv.k + k0) * (size_t)area,
+                           conv.y_row, conv.group_k, conv.y_col, count * area, conv.packed);
+            g.m = conv.group_k, g.k = count * area, g.a = conv.packed;
+            g.b = image + group * conv.group_c * conv.padded_h * conv.padded_w;
+            g.b_row = conv.pixel, g.b_col = conv.tap;
+            g.c = dweight->data + k0 * (size_t)conv.taps;
+            g.c_row = conv.w_row, g.c_col = conv.w_col;
+            g.bias = NULL, g.add = 1;
+            cnv__run_product(&g, conv.taps, conv.panel);
+        }
+    }
+    cnv__conv_end(&conv);
+    if (dbias) cnv__bias_backward(dy, dbias);
+    return 1;
+}
+
+/* cols[n, (c,r,s), p, q] = x[n, c, p*stride - pad + r*dilation, q*stride - pad + s*dilation] */
+static void cnv__im2col_plane(const cnv_tensor *x, const cnv_window *win, int back,
+                              const cnv_tensor *cols, int n, int row)
+{
+    int area = win->kernel_h * win->kernel_w, p, q;
+    int r = row % area / win->kernel_w, s = row % area % win->kernel_w;
+    cnv_real *plane = cnv_tensor_channel(x, n, row / area).data;
+    cnv_real *col = cnv_tensor_channel(cols, n, row).data;
+    for (p = 0; p < cols->h; p++)
+        for (q = 0; q < cols->w; q++, col++) {
+            int y = p * win->stride_h - win->pad_top + r * win->dilation_h;
+            int z = q * win->stride_w - win->pad_left + s * win->dilation_w;
+            int inside = y >= 0 && y < x->h && z >= 0 && z < x->w;
+            if (back && inside) plane[y * x->w + z] += *col;
+            else if (!back) *col = inside ? plane[y * x->w + z] : 0;
+        }
+}
+
+CNVDEF int cnv_im2col(const cnv_tensor *x, const cnv_window *win, cnv_tensor *cols)
+{
+    int p, q, n, row;
+    double rows = (double)x->c * win->kernel_h * win->kernel_w;
+    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
+    if (rows > INT_MAX) return cnv__fail("im2col would have %.0f rows", rows);
+    if (!cnv_tensor_resize(cols, x->n, (int)rows, p, q)) return 0;
+    for (n = 0; n < cols->n; n++)
+        for (row = 0; row < cols->c; row++) cnv__im2col_plane(x, win, 0, cols, n, row);
+    return 1;
+}
+
+CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor *x)
+{
+    int p, q, n, row;
+    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
+    if (cols->n != x->n || cols->h != p || cols->w != q ||
+        (double)cols->c != (double)x->c * win->kernel_h * win->kernel_w)
+        return cnv__fail("columns of %d x %d x %d x %d do not belong to an image of %d x %d x %d",
+                         cols->n, cols->c, cols->h, cols->w, x->c, x->h, x->w);
+    cnv_tensor_fill(x, 0);
+    for (n = 0; n < cols->n; n++)
+        for (row = 0; row < cols->c; row++) cnv__im2col_plane(x, win, 1, cols, n, row);
+    return 1;
+}
+
+/* ---- 7.2 Linear layers ---- */
+
+/* Offsets of a matrix of `rows` rows, `step` numbers apart. */
+static void cnv__count_by(int *offset, int count, int step)
+{
+    int i;
+    for (i = 0; i < count; i++) offset[i] = i * step;
+}
+
+/* C (+)= A B as one product, where A(i,d) = a[i*a_row + d*a_col] and B, C alike. */
+typedef struct {
+    int m, n, k, a_row, a_col, b_row, b_col, c_row, c_col, add;
+} cnv__matrices;
+
+static int cnv__multiply_matrices(const cnv__matrices *g, const cnv_real *a, const cnv_real *b,
+                                  cnv_real *c, cnv_workspace *ws)
+{
+    size_t packed = cnv__packed_size(1, g->m, g->k), ints = 2 * (size_t)(g->m + g->n + g->k);
+    size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
+    cnv_workspace own = {NULL, 0};
+    cnv__product product;
+    cnv_real *real;
+    int *table, *a_row, *a_col, *b_row, *b_col, *c_row, *c_col;
+    if (!ws) ws = &own;
+    real = (cnv_real *)cnv__workspace_bytes(ws, (packed + panel) * sizeof(cnv_real) +
+                                                ints * sizeof(int));
+    if (!real) return 0;
+    table = (int *)(void *)(real + packed + panel);
+    a_row = table, a_col = a_row + g->m, b_row = a_col + g->k, b_col = b_row + g->k;
+    c_row = b_col + g->n, c_col = c_row + g->m;
+    cnv__count_by(a_row, g->m, g->a_row), cnv__count_by(a_col, g->k, g->a_col);
+    cnv__count_by(b_row, g->k, g->b_row), cnv__count_by(b_col, g->n, g->b_col);
+    cnv__count_by(c_row, g->m, g->c_row), cnv__count_by(c_col, g->n, g->c_col);
+    cnv__pack_rows(a, a_row, g->m, a_col, g->k, real);
+    product.m = g->m, product.k = g->k, product.a = real, product.b = b, product.c = c;
+    product.b_row = b_row, product.b_col = b_col, product.c_row = c_row, product.c_col = c_col;
+    product.bias = NULL, product.add = g->add;
+    cnv__run_product(&product, g->n, real + packed);
+    cnv_workspace_free(&own);
+    return 1;
+}
+
+/* Checks the shapes of a linear layer; *in and *out are its sizes. */
+static int cnv__linear_sizes(const cnv_tensor *x, const cnv_tensor *weight, int *in, int *out)
+{
+    double inputs = (double)x->c * x->h * x->w;
+    double columns = (double)weight->c * weight->h * weight->w;
+    if (inputs != columns)
+        return cnv__fail("expects %.0f inputs, got %.0f (%d x %d x %d)", columns, inputs, x->c,
+                         x->h, x->w);
+    if (columns * weight->n > INT_MAX || inputs * x->n > INT_MAX)
+        return cnv__fail("a linear layer of %.0f x %d is too large", columns, weight->n);
+    *in = (int)inputs, *out = weight->n;
+    return 1;
+}
+
+CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
+                              cnv_tensor *y, cnv_workspace *ws)
+{
+    int in, out, n, o;
+    if (!cnv__linear_sizes(x, weight, &in, &out)) return 0;
+    if (bias && cnv_tensor_size(bias) != (size_t)out)
+        return cnv__fail("%d outputs cannot have %.0f biases", out,
+                         (double)cnv_tensor_size(bias));
+    if (!cnv_tensor_resize(y, x->n, out, 1, 1)) return 0;
+    if (x->n < 4) { /* each weight is used so few times that reading it is all the work */
+        CNV__PARALLEL_FOR((size_t)in * (size_t)out > CNV__BLOCK)
+        for (o = 0; o < out; o++) {
+            int i;
+            for (i = 0; i < x->n; i++)
+                y->data[i * out + o] = cnv__use()->dot((size_t)in, x->data + i * in,
+                                                       weight->data + (size_t)o * (size_t)in);
+        }
+    } else {
+        cnv__matrices g = {x->n, out, in, in, 1, 1, in, out, 1, 0};
+        if (!cnv__multiply_matrices(&g, x->data, weight->data, y->data, ws)) return 0;
+    }
+    for (n = 0; bias && n < x->n; n++)
+        cnv__use()->add((size_t)out, y->data + n * out, bias->data, y->data + n * out);
+    return 1;
+}
+
+static int cnv__linear_gradient(const cnv_tensor *dy, int n, int out)
+{
+    if (dy->n == n && dy->c == out && dy->h == 1 && dy->w == 1) return 1;
+    return cnv__fail("the output's gradient should be %d x %d x 1 x 1, is %d x %d x %d x %d", n, out,
+                     dy->n, dy->c, dy->h, dy->w);
+}
+
+CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
+                                    cnv_workspace *ws)
+{
+    int in, out, n, o, part;
+    if (!cnv__linear_sizes(dx, weight, &in, &out)) return 0;
+    if (!cnv__linear_gradient(dy, dx->n, out)) return 0;
+    if (dx->n >= 4) {
+        cnv__matrices g = {dx->n, in, out, out, 1, in, 1, in, 1, 0};
+        return cnv__multiply_matrices(&g, dy->data, weight->data, dx->data, ws);
+    }
+    cnv_tensor_fill(dx, 0);
+    CNV__PARALLEL_FOR((size_t)in * (size_t)out > CNV__BLOCK)
+    for (part = 0; part < in; part += 1024) { /* of the inputs, so that dx stays in the cache */
+        size_t count = in - part < 1024 ? (size_t)(in - part) : 1024;
+        for (o = 0; o < out; o++)
+            for (n = 0; n < dx->n; n++)
+                cnv__use()->add_scaled(count, dy->data[n * out + o],
+                                       weight->data + (size_t)o * (size_t)in + part,
+                                       dx->data + n * in + part);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
+                                       cnv_tensor *dweight, cnv_tensor *dbias, cnv_workspace *ws)
+{
+    int in, out;
+    if (!cnv__linear_sizes(x, dweight, &in, &out)) return 0;
+    if (!cnv__linear_gradient(dy, x->n, out)) return 0;
+    if (dbias && cnv_tensor_size(dbias) != (size_t)out)
+        return cnv__fail("%d outputs cannot have %.0f biases", out,
+                         (double)cnv_tensor_size(dbias));
+    {
+        cnv__matrices g = {out, in, x->n, 1, out, in, 1, in, 1, 1};
+        if (!cnv__multiply_matrices(&g, dy->data, x->data, dweight->data, ws)) return 0;
+    }
+    if (dbias) cnv__bias_backward(dy, dbias);
+    return 1;
+}
+
+/* ---- 7.3 Activation functions ---- */
+
+/* Fails unless the two have one shape; `what` names the second. */
+static int cnv__check_same(const cnv_tensor *a, const cnv_tensor *b, const char *what)
+{
+    if (cnv__same_shape(a, b)) return 1;
+    return cnv__fail("%s should be %d x %d x %d x %d, is %d x %d x %d x %d", what, a->n, a->c, a->h,
+                     a->w, b->n, b->c, b->h, b->w);
+}
+
+CNVDEF int cnv_relu_forward(const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t n = cnv_tensor_size(x);
+    int i, blocks = cnv__blocks(n);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(blocks > 1)
+    for (i = 0; i < blocks; i++) {
+        size_t count, start = cnv__block(n, i, &count);
+        cnv__use()->relu_forward(count, x->data + start, y->data + start);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_relu_backward(cnv_relu_rule rule, const cnv_tensor *x, const cnv_tensor *dy,
+                             cnv_tensor *dx)
+{
+    size_t n = cnv_tensor_size(x);
+    int i, blocks = cnv__blocks(n);
+    if (!cnv__check_same(x, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(blocks > 1)
+    for (i = 0; i < blocks; i++) {
+        size_t count, start = cnv__block(n, i, &count);
+        cnv__use()->relu_backward(rule, count, x->data + start, dy->data + start, dx->data + start);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_sigmoid_forward(const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t i, n = cnv_tensor_size(x);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    for (i = 0; i < n; i++) y->data[i] = (cnv_real)(1 / (1 + exp(-(double)x->data[i])));
+    return 1;
+}
+
+CNVDEF int cnv_sigmoid_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx)
+{
+    size_t i, n = cnv_tensor_size(y);
+    if (!cnv__check_same(y, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, y->n, y->c, y->h, y->w)) return 0;
+    for (i = 0; i < n; i++) dx->data[i] = dy->data[i] * y->data[i] * (1 - y->data[i]);
+    return 1;
+}
+
+CNVDEF int cnv_tanh_forward(const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t i, n = cnv_tensor_size(x);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    for (i = 0; i < n; i++) y->data[i] = (cnv_real)tanh((double)x->data[i]);
+    return 1;
+}
+
+CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx)
+{
+    size_t i, n = cnv_tensor_size(y);
+    if (!cnv__check_same(y, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, y->n, y->c, y->h, y->w)) return 0;
+    for (i = 0; i < n; i++) dx->data[i] = dy->data[i] * (1 - y->data[i] * y->data[i]);
+    return 1;
+}
+
+/* ---- 7.4 Pooling ---- */
+
+CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
+                                cnv_tensor *switches)
+{
+    int p, q, i, planes = x->n * x->c;
+    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
+    if ((double)win->kernel_h * win->kernel_w > 1 << 24)
+        return cnv__fail("a pooling window of %d x %d is too large", win->kernel_h, win->kernel_w);
+    if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
+    if (!cnv_tensor_resize(switches, x->n, x->c, p, q)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        size_t in = (size_t)i * (size_t)x->h * (size_t)x->w;
+        size_t out = (size_t)i * (size_t)p * (size_t)q;
+        cnv__use()->max_pool_forward(x->data + in, x->h, x->w, win, p, q, y->data + out,
+                                     switches->data + out);
+    }
+    return 1;
+}
+
+/* Checks that dy is what pooling dx's shape by this window gives. */
+static int cnv__pool_sizes(const cnv_tensor *dy, const cnv_window *win, const cnv_tensor *dx)
+{
+    int p, q;
+    if (!cnv_window_output(win, dx->h, dx->w, &p, &q)) return 0;
+    if (dy->n == dx->n && dy->c == dx->c && dy->h == p && dy->w == q) return 1;
+    return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
+                     dx->n, dx->c, p, q, dy->n, dy->c, dy->h, dy->w);
+}
+
+CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
+                                 const cnv_window *win, cnv_tensor *dx)
+{
+    int i, planes = dx->n * dx->c;
+    if (!cnv__pool_sizes(dy, win, dx) || !cnv__check_same(dy, switches, "the switches")) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
+        cnv_real *plane = dx->data + (size_t)i * in;
+        memset(plane, 0, in * sizeof *plane);
+        cnv__use()->max_pool_backward(dy->data + (size_t)i * out, switches->data + (size_t)i * out,
+                                      win, dy->h, dy->w, plane, dx->h, dx->w);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_avg_pool_forward(const cnv_tensor *x, const cnv_window *win, int count_padding,
+                                cnv_tensor *y)
+{
+    int p, q, i, planes = x->n * x->c;
+    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
+    if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        size_t in = (size_t)i * (size_t)x->h * (size_t)x->w;
+        size_t out = (size_t)i * (size_t)p * (size_t)q;
+        cnv__use()->avg_pool_forward(x->data + in, x->h, x->w, win, count_padding, p, q,
+                                     y->data + out);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, int count_padding,
+                                 cnv_tensor *dx)
+{
+    int i, planes = dx->n * dx->c;
+    if (!cnv__pool_sizes(dy, win, dx)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
+        cnv_real *plane = dx->data + (size_t)i * in;
+        memset(plane, 0, in * sizeof *plane);
+        cnv__use()->avg_pool_backward(dy->data + (size_t)i * out, win, count_padding, dy->h, dy->w,
+                                      plane, dx->h, dx->w);
+    }
+    return 1;
+}
+
+/* The rows floor(p*size/bins) <= r < ceil((p+1)*size/bins) of bin p. */
+static void cnv__bin(int p, int bins, int size, int *r0, int *r1)
+{
+    *r0 = (int)((long long)p * size / bins);
+    *r1 = (int)(((long long)(p + 1) * size + bins - 1) / bins);
+}
+
+/* One plane, either way: y[p][q] = mean of its bin of x, or x += y / area over the bin. */
+static void cnv__adaptive_plane(cnv_real *x, int h, int w, int back, cnv_real *y, int p_count,
+                                int q_count)
+{
+    int p, q, r, s, r0, r1, s0, s1;
+    for (p = 0; p < p_count; p++) {
+        cnv__bin(p, p_count, h, &r0, &r1);
+        for (q = 0; q < q_count; q++, y++) {
+            cnv_real sum = 0, area;
+            cnv__bin(q, q_count, w, &s0, &s1);
+            area = (cnv_real)(r1 - r0) * (cnv_real)(s1 - s0);
+            for (r = r0; r < r1; r++) {
+                if (!back) sum += cnv__use()->total((size_t)(s1 - s0), x + r * w + s0);
+                else for (s = s0; s < s1; s++) x[r * w + s] += *y / area;
+            }
+            if (!back) *y = sum / area;
+        }
+    }
+}
+
+CNVDEF int cnv_adaptive_avg_pool_forward(const cnv_tensor *x, int p, int q, cnv_tensor *y)
+{
+    int i, planes = x->n * x->c;
+    if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++)
+        cnv__adaptive_plane(x->data + (size_t)i * (size_t)x->h * (size_t)x->w, x->h, x->w, 0,
+                            y->data + (size_t)i * (size_t)p * (size_t)q, p, q);
+    return 1;
+}
+
+CNVDEF int cnv_adaptive_avg_pool_backward(const cnv_tensor *dy, cnv_tensor *dx)
+{
+    int i, planes = dx->n * dx->c;
+    if (dy->n != dx->n || dy->c != dx->c)
+        return cnv__fail("the output's gradient should have %d x %d planes, has %d x %d", dx->n,
+                         dx->c, dy->n, dy->c);
+    cnv_tensor_fill(dx, 0);
+    CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
+    for (i = 0; i < planes; i++)
+        cnv__adaptive_plane(dx->data + (size_t)i * (size_t)dx->h * (size_t)dx->w, dx->h, dx->w, 1,
+                            dy->data + (size_t)i * (size_t)dy->h * (size_t)dy->w, dy->h, dy->w);
+    return 1;
+}
+
+/* ---- 7.5 Normalization ---- */
+
+CNVDEF int cnv_normalize_forward(const cnv_tensor *x, const cnv_real *mean, const cnv_real *std,
+                                 cnv_tensor *y)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i, c;
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    for (i = 0; i < x->n * x->c; i++) {
+        c = i % x->c;
+        cnv__use()->affine(area, 1 / std[c], -mean[c] / std[c], x->data + (size_t)i * area,
+                           y->data + (size_t)i * area);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_normalize_backward(const cnv_tensor *dy, const cnv_real *std, cnv_tensor *dx)
+{
+    size_t area = (size_t)dy->h * (size_t)dy->w;
+    int i;
+    if (!cnv_tensor_resize(dx, dy->n, dy->c, dy->h, dy->w)) return 0;
+    for (i = 0; i < dy->n * dy->c; i++)
+        cnv__use()->affine(area, 1 / std[i % dy->c], 0, dy->data + (size_t)i * area,
+                           dx->data + (size_t)i * area);
+    return 1;
+}
+
+/* Fails unless each of the tensors (NULL: not asked) has `count` numbers. */
+static int cnv__check_channels(int count, const cnv_tensor *a, const cnv_tensor *b,
+                               const cnv_tensor *c, const cnv_tensor *d)
+{
+    const cnv_tensor *all[4];
+    int i;
+    all[0] = a, all[1] = b, all[2] = c, all[3] = d;
+    for (i = 0; i < 4; i++)
+        if (all[i] && cnv_tensor_size(all[i]) != (size_t)count)
+            return cnv__fail("expects %.0f channels, got %d", (double)cnv_tensor_size(all[i]),
+                             count);
+    return 1;
+}
+
+CNVDEF int cnv_batch_norm_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                  const cnv_tensor *beta, const cnv_tensor *mean,
+                                  const cnv_tensor *var, double eps, cnv_tensor *y)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i;
+    if (!cnv__check_channels(x->c, gamma, beta, mean, var)) return 0;
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < x->n * x->c; i++) {
+        int c = i % x->c;
+        double scale = (double)gamma->data[c] / sqrt((double)var->data[c] + eps);
+        double shift = (double)beta->data[c] - scale * (double)mean->data[c];
+        cnv__use()->affine(area, (cnv_real)scale, (cnv_real)shift, x->data + (size_t)i * area,
+                           y->data + (size_t)i * area);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_batch_norm_backward(const cnv_tensor *dy, const cnv_tensor *gamma,
+                                   const cnv_tensor *var, double eps, cnv_tensor *dx)
+{
+    size_t area = (size_t)dy->h * (size_t)dy->w;
+    int i;
+    if (!cnv__check_channels(dy->c, gamma, var, NULL, NULL)) return 0;
+    if (!cnv_tensor_resize(dx, dy->n, dy->c, dy->h, dy->w)) return 0;
+    for (i = 0; i < dy->n * dy->c; i++) {
+        int c = i % dy->c;
+        double scale = (double)gamma->data[c] / sqrt((double)var->data[c] + eps);
+        cnv__use()->affine(area, (cnv_real)scale, 0, dy->data + (size_t)i * area,
+                           dx->data + (size_t)i * area);
+    }
+    return 1;
+}
+
+/* Fails unless saved [2,planes,1,1] is what the forward pass kept. */
+static int cnv__check_saved(const cnv_tensor *saved, int planes)
+{
+    if (saved->n == 2 && saved->c == planes && saved->h == 1 && saved->w == 1) return 1;
+    return cnv__fail("the saved statistics should be 2 x %d x 1 x 1, are %d x %d x %d x %d", planes,
+                     saved->n, saved->c, saved->h, saved->w);
+}
+
+/* Statistics over `count` planes that lie `stride` planes apart, in double. */
+static void cnv__moments(const cnv_real *x, int count, int stride, size_t area, double *mean,
+                         double *var)
+{
+    double sum = 0, square = 0, total = (double)count * (double)area;
+    size_t i;
+    int n;
+    for (n = 0; n < count; n++)
+        for (i = 0; i < area; i++) sum += (double)x[(size_t)n * (size_t)stride * area + i];
+    *mean = sum / total;
+    for (n = 0; n < count; n++)
+        for (i = 0; i < area; i++) {
+            double d = (double)x[(size_t)n * (size_t)stride * area + i] - *mean;
+            square += d * d;
+        }
+    *var = square / total;
+}
+
+/* Normalizes `count` planes `stride` apart together, and keeps mean and 1/sqrt(var + eps). */
+static void cnv__norm_forward(const cnv_real *x, int count, int stride, size_t area,
+                              cnv_real gamma, cnv_real beta, double mean, double spread,
+                              cnv_real *y)
+{
+    double scale = (double)gamma * spread, shift = (double)beta - scale * mean;
+    int n;
+    for (n = 0; n < count; n++) {
+        size_t at = (size_t)n * (size_t)stride * area;
+        cnv__use()->affine(area, (cnv_real)scale, (cnv_real)shift, x + at, y + at);
+    }
+}
+
+/* With z = (x - mean) * spread and means taken over all planes together:
+     dx = gamma * spread * (dy - mean(dy) - z * mean(dy * z)),  dgamma += sum(dy * z),
+     dbeta += sum(dy)                                                   (Ioffe & Szegedy 2015) */
+static void cnv__norm_backward(const cnv_real *x, int count, int stride, size_t area, double gamma,
+                               double mean, double spread, const cnv_real *dy, cnv_real *dx,
+                               cnv_real *dgamma, cnv_real *dbeta)
+{
+    double sum = 0, sum_z = 0, total = (double)count * (double)area;
+    size_t i;
+    int n;
+    for (n = 0; n < count; n++) {
+        size_t at = (size_t)n * (size_t)stride * area;
+        for (i = at; i < at + area; i++) {
+            sum += (double)dy[i];
+            sum_z += (double)dy[i] * ((double)x[i] - mean) * spread;
+        }
+    }
+    for (n = 0; n < count; n++) {
+        size_t at = (size_t)n * (size_t)stride * area;
+        for (i = at; i < at + area; i++) {
+            double z = ((double)x[i] - mean) * spread;
+            dx[i] = (cnv_real)(gamma * spread * ((double)dy[i] - sum / total - z * sum_z / total));
+        }
+    }
+    if (dgamma) *dgamma += (cnv_real)sum_z;
+    if (dbeta) *dbeta += (cnv_real)sum;
+}
+
+CNVDEF int cnv_batch_norm_train_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                        const cnv_tensor *beta, double eps, double momentum,
+                                        cnv_tensor *mean, cnv_tensor *var, cnv_tensor *y,
+                                        cnv_tensor *saved)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    double total = (double)x->n * (double)area;
+    int c;
+    if (!cnv__check_channels(x->c, gamma, beta, mean, var)) return 0;
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    if (!cnv_tensor_resize(saved, 2, x->c, 1, 1)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (c = 0; c < x->c; c++) {
+        double m, v, spread;
+        const cnv_real *from = x->data + (size_t)c * area;
+        cnv__moments(from, x->n, x->c, area, &m, &v);
+        spread = 1 / sqrt(v + eps);
+        cnv__norm_forward(from, x->n, x->c, area, gamma->data[c], beta->data[c], m, spread,
+                          y->data + (size_t)c * area);
+        saved->data[c] = (cnv_real)m;
+        saved->data[x->c + c] = (cnv_real)spread;
+        if (total > 1) v *= total / (total - 1);
+        if (mean) mean->data[c] += (cnv_real)(momentum * (m - (double)mean->data[c]));
+        if (var) var->data[c] += (cnv_real)(momentum * (v - (double)var->data[c]));
+    }
+    return 1;
+}
+
+CNVDEF int cnv_batch_norm_train_backward(const cnv_tensor *x, const cnv_tensor *saved,
+                                         const cnv_tensor *gamma, const cnv_tensor *dy,
+                                         cnv_tensor *dx, cnv_tensor *dgamma, cnv_tensor *dbeta)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int c;
+    if (!cnv__check_channels(x->c, gamma, dgamma, dbeta, NULL)) return 0;
+    if (!cnv__check_saved(saved, x->c)) return 0;
+    if (!cnv__check_same(x, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (c = 0; c < x->c; c++)
+        cnv__norm_backward(x->data + (size_t)c * area, x->n, x->c, area, (double)gamma->data[c],
+                           (double)saved->data[c], (double)saved->data[x->c + c],
+                           dy->data + (size_t)c * area, dx->data + (size_t)c * area,
+                           dgamma ? dgamma->data + c : NULL, dbeta ? dbeta->data + c : NULL);
+    return 1;
+}
+
+CNVDEF int cnv_instance_norm_forward(const cnv_tensor *x, const cnv_tensor *gamma,
+                                     const cnv_tensor *beta, double eps, cnv_tensor *y,
+                                     cnv_tensor *saved)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i, planes = x->n * x->c;
+    if (!cnv__check_channels(x->c, gamma, beta, NULL, NULL)) return 0;
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    if (!cnv_tensor_resize(saved, 2, planes, 1, 1)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        double mean, var, spread;
+        const cnv_real *from = x->data + (size_t)i * area;
+        cnv__moments(from, 1, 1, area, &mean, &var);
+        spread = 1 / sqrt(var + eps);
+        cnv__norm_forward(from, 1, 1, area, gamma->data[i % x->c], beta->data[i % x->c], mean,
+                          spread, y->data + (size_t)i * area);
+        saved->data[i] = (cnv_real)mean;
+        saved->data[planes + i] = (cnv_real)spread;
+    }
+    return 1;
+}
+
+CNVDEF int cnv_instance_norm_backward(const cnv_tensor *x, const cnv_tensor *saved,
+                                      const cnv_tensor *gamma, const cnv_tensor *dy, cnv_tensor *dx,
+                                      cnv_tensor *dgamma, cnv_tensor *dbeta)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i, planes = x->n * x->c;
+    if (!cnv__check_channels(x->c, gamma, dgamma, dbeta, NULL)) return 0;
+    if (!cnv__check_saved(saved, planes)) return 0;
+    if (!cnv__check_same(x, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
+    for (i = 0; i < planes; i++)
+        cnv__norm_backward(x->data + (size_t)i * area, 1, 1, area, (double)gamma->data[i % x->c],
+                           (double)saved->data[i], (double)saved->data[planes + i],
+                           dy->data + (size_t)i * area, dx->data + (size_t)i * area,
+                           dgamma ? dgamma->data + i % x->c : NULL,
+                           dbeta ? dbeta->data + i % x->c : NULL);
+    return 1;
+}
+
+/* The channels low ... high-1 around c that local response norm looks at. */
+static void cnv__neighbours(int c, int size, int channels, int *low, int *high)
+{
+    *low = c - size / 2 > 0 ? c - size / 2 : 0;
+    *high = c - size / 2 + size < channels ? c - size / 2 + size : channels;
+}
+
+CNVDEF int cnv_local_response_norm_forward(const cnv_tensor *x, int size, double alpha, double beta,
+                                           double k, cnv_tensor *y, cnv_tensor *scale)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i;
+    if (size < 1) return cnv__fail("local response norm over %d channels", size);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    if (!cnv_tensor_resize(scale, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < x->n * x->c; i++) {
+        int low, high, j, c = i % x->c;
+        const cnv_real *image = x->data + (size_t)(i - c) * area;
+        size_t at;
+        cnv__neighbours(c, size, x->c, &low, &high);
+        for (at = 0; at < area; at++) {
+            double sum = 0, here = (double)image[(size_t)c * area + at], divisor;
+            for (j = low; j < high; j++)
+                sum += (double)image[(size_t)j * area + at] * (double)image[(size_t)j * area + at];
+            divisor = k + alpha / size * sum;
+            scale->data[(size_t)i * area + at] = (cnv_real)divisor;
+            y->data[(size_t)i * area + at] = (cnv_real)(here * pow(divisor, -beta));
+        }
+    }
+    return 1;
+}
+
+/* dx[c] = dy[c] scale[c]^-beta - 2 alpha beta / size * x[c] * sum over those j that see c of
+           dy[j] x[j] scale[j]^(-beta - 1) */
+CNVDEF int cnv_local_response_norm_backward(const cnv_tensor *x, const cnv_tensor *scale, int size,
+                                            double alpha, double beta, const cnv_tensor *dy,
+                                            cnv_tensor *dx)
+{
+    size_t area = (size_t)x->h * (size_t)x->w;
+    int i;
+    if (size < 1) return cnv__fail("local response norm over %d channels", size);
+    if (!cnv__check_same(x, scale, "the scale")) return 0;
+    if (!cnv__check_same(x, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < x->n * x->c; i++) {
+        int j, low, high, c = i % x->c;
+        size_t at, image = (size_t)(i - c) * area;
+        for (at = 0; at < area; at++) {
+            size_t here = (size_t)i * area + at;
+            double sum = 0;
+            for (j = c - size > 0 ? c - size : 0; j < x->c && j <= c + size; j++) {
+                size_t there = image + (size_t)j * area + at;
+                cnv__neighbours(j, size, x->c, &low, &high);
+                if (c >= low && c < high)
+                    sum += (double)dy->data[there] * (double)x->data[there] *
+                           pow((double)scale->data[there], -beta - 1);
+            }
+            dx->data[here] = (cnv_real)((double)dy->data[here] *
+                                        pow((double)scale->data[here], -beta) -
+                                        2 * alpha * beta / size * (double)x->data[here] * sum);
+        }
+    }
+    return 1;
+}
+
+/* ---- 7.6 Softmax and loss ---- */
+
+CNVDEF int cnv_softmax_forward(const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t area = (size_t)x->h * (size_t)x->w, at;
+    int n, c;
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    for (n = 0; n < x->n; n++)
+        for (at = 0; at < area; at++) {
+            const cnv_real *from = cnv_tensor_image(x, n).data + at;
+            cnv_real *to = cnv_tensor_image(y, n).data + at;
+            double most = (double)from[0], sum = 0;
+            for (c = 1; c < x->c; c++)
+                if ((double)from[(size_t)c * area] > most) most = (double)from[(size_t)c * area];
+            for (c = 0; c < x->c; c++) sum += exp((double)from[(size_t)c * area] - most);
+            for (c = 0; c < x->c; c++)
+                to[(size_t)c * area] = (cnv_real)(exp((double)from[(size_t)c * area] - most) / sum);
+        }
+    return 1;
+}
+
+/* dx[c] = y[c] * (dy[c] - sum over j of dy[j] y[j]) */
+CNVDEF int cnv_softmax_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx)
+{
+    size_t area = (size_t)y->h * (size_t)y->w, at, k;
+    int n, c;
+    if (!cnv__check_same(y, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, y->n, y->c, y->h, y->w)) return 0;
+    for (n = 0; n < y->n; n++)
+        for (at = 0; at < area; at++) {
+            double sum = 0;
+            size_t image = (size_t)n * (size_t)y->c * area + at;
+            for (c = 0, k = image; c < y->c; c++, k += area)
+                sum += (double)dy->data[k] * (double)y->data[k];
+            for (c = 0, k = image; c < y->c; c++, k += area)
+                dx->data[k] = (cnv_real)((double)y->data[k] * ((double)dy->data[k] - sum));
+        }
+    return 1;
+}
+
+CNVDEF int cnv_cross_entropy(const cnv_tensor *logits, const int *labels, double *loss,
+                             cnv_tensor *dlogits)
+{
+    int n, c, classes = logits->c;
+    double total = 0;
+    if (logits->h != 1 || logits->w != 1)
+        return cnv__fail("cross entropy wants logits of N x C x 1 x 1, got %d x %d x %d x %d",
+                         logits->n, logits->c, logits->h, logits->w);
+    for (n = 0; n < logits->n; n++)
+        if (labels[n] < 0 || labels[n] >= classes)
+            return cnv__fail("label %d of image %d is not one of %d classes", labels[n], n, classes);
+    if (dlogits && !cnv_tensor_resize(dlogits, logits->n, classes, 1, 1)) return 0;
+    for (n = 0; n < logits->n; n++) {
+        const cnv_real *x = logits->data + n * classes;
+        double most = (double)x[0], sum = 0;
+        for (c = 1; c < classes; c++)
+            if ((double)x[c] > most) most = (double)x[c];
+        for (c = 0; c < classes; c++) sum += exp((double)x[c] - most);
+        total += log(sum) + most - (double)x[labels[n]];
+        for (c = 0; dlogits && c < classes; c++)
+            dlogits->data[n * classes + c] =
+                (cnv_real)((exp((double)x[c] - most) / sum - (c == labels[n])) / logits->n);
+    }
+    *loss = total / logits->n;
+    return 1;
+}
+
+/* ---- 7.7 Joining, enlarging, padding, dropping ---- */
+
+CNVDEF int cnv_concat_forward(const cnv_tensor *const *x, int count, cnv_tensor *y)
+{
+    size_t area = (size_t)x[0]->h * (size_t)x[0]->w;
+    double channels = 0;
+    int i, n;
+    for (i = 0; i < count; i++) {
+        if (x[i]->n != x[0]->n || x[i]->h != x[0]->h || x[i]->w != x[0]->w)
+            return cnv__fail("cannot join %d x %d x %d x %d to %d x %d x %d x %d", x[i]->n, x[i]->c,
+                             x[i]->h, x[i]->w, x[0]->n, x[0]->c, x[0]->h, x[0]->w);
+        channels += x[i]->c;
+    }
+    if (channels > INT_MAX) return cnv__fail("cannot join to %.0f channels", channels);
+    if (!cnv_tensor_resize(y, x[0]->n, (int)channels, x[0]->h, x[0]->w)) return 0;
+    for (n = 0; n < y->n; n++) {
+        cnv_real *to = cnv_tensor_image(y, n).data;
+        for (i = 0; i < count; i++) {
+            size_t size = (size_t)x[i]->c * area;
+            memcpy(to, x[i]->data + (size_t)n * size, size * sizeof *to);
+            to += size;
+        }
+    }
+    return 1;
+}
+
+CNVDEF int cnv_concat_backward(const cnv_tensor *dy, int first, cnv_tensor *dx)
+{
+    size_t area = (size_t)dy->h * (size_t)dy->w, size = (size_t)dx->c * area;
+    int n;
+    if (dx->n != dy->n || dx->h != dy->h || dx->w != dy->w || first < 0 || first > dy->c - dx->c)
+        return cnv__fail("channels %d ... of %d x %d x %d x %d cannot fill %d x %d x %d x %d", first,
+                         dy->n, dy->c, dy->h, dy->w, dx->n, dx->c, dx->h, dx->w);
+    for (n = 0; n < dy->n; n++)
+        memcpy(dx->data + (size_t)n * size, cnv_tensor_channel(dy, n, first).data,
+               size * sizeof(cnv_real));
+    return 1;
+}
+
+CNVDEF int cnv_add_forward(const cnv_tensor *a, const cnv_tensor *b, cnv_tensor *y)
+{
+    size_t n = cnv_tensor_size(a);
+    int i, blocks = cnv__blocks(n);
+    if (!cnv__check_same(a, b, "the second summand")) return 0;
+    if (!cnv_tensor_resize(y, a->n, a->c, a->h, a->w)) return 0;
+    CNV__PARALLEL_FOR(blocks > 1)
+    for (i = 0; i < blocks; i++) {
+        size_t count, start = cnv__block(n, i, &count);
+        cnv__use()->add(count, a->data + start, b->data + start, y->data + start);
+    }
+    return 1;
+}
+
+CNVDEF int cnv_upsample_forward(const cnv_tensor *x, int factor, cnv_tensor *y)
+{
+    int i, h, w;
+    if (factor < 1 || (double)factor * x->h > INT_MAX || (double)factor * x->w > INT_MAX)
+        return cnv__fail("cannot enlarge %d x %d by %d", x->h, x->w, factor);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h * factor, x->w * factor)) return 0;
+    for (i = 0; i < x->n * x->c; i++)
+        for (h = 0; h < y->h; h++) {
+            const cnv_real *from = x->data + ((size_t)i * (size_t)x->h + (size_t)(h / factor)) *
+                                             (size_t)x->w;
+            cnv_real *to = y->data + ((size_t)i * (size_t)y->h + (size_t)h) * (size_t)y->w;
+            for (w = 0; w < y->w; w++) to[w] = from[w / factor];
+        }
+    return 1;
+}
+
+CNVDEF int cnv_upsample_backward(const cnv_tensor *dy, int factor, cnv_tensor *dx)
+{
+    int i, h, w;
+    if (factor < 1 || dy->h % factor || dy->w % factor)
+        return cnv__fail("%d x %d was not enlarged by %d", dy->h, dy->w, factor);
+    if (!cnv_tensor_resize(dx, dy->n, dy->c, dy->h / factor, dy->w / factor)) return 0;
+    cnv_tensor_fill(dx, 0);
+    for (i = 0; i < dy->n * dy->c; i++)
+        for (h = 0; h < dy->h; h++) {
+            const cnv_real *from = dy->data + ((size_t)i * (size_t)dy->h + (size_t)h) *
+                                              (size_t)dy->w;
+            cnv_real *to = dx->data + ((size_t)i * (size_t)dx->h + (size_t)(h / factor)) *
+                                      (size_t)dx->w;
+            for (w = 0; w < dy->w; w++) to[w / factor] += from[w];
+        }
+    return 1;
+}
+
+/* Where pixel i of a mirrored row of `size` pixels comes from. */
+static int cnv__mirror(int i, int size)
+{
+    if (i < 0) return -i;
+    return i < size ? i : 2 * (size - 1) - i;
+}
+
+CNVDEF int cnv_reflect_pad_forward(const cnv_tensor *x, int pad, cnv_tensor *y)
+{
+    int i, h, w;
+    if (pad < 0 || pad >= x->h || pad >= x->w)
+        return cnv__fail("cannot mirror %d pixels of an image of %d x %d", pad, x->h, x->w);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h + 2 * pad, x->w + 2 * pad)) return 0;
+    for (i = 0; i < x->n * x->c; i++)
+        for (h = 0; h < y->h; h++) {
+            const cnv_real *from = x->data + ((size_t)i * (size_t)x->h +
+                                              (size_t)cnv__mirror(h - pad, x->h)) * (size_t)x->w;
+            cnv_real *to = y->data + ((size_t)i * (size_t)y->h + (size_t)h) * (size_t)y->w;
+            for (w = 0; w < y->w; w++) to[w] = from[cnv__mirror(w - pad, x->w)];
+        }
+    return 1;
+}
+
+CNVDEF int cnv_reflect_pad_backward(const cnv_tensor *dy, int pad, cnv_tensor *dx)
+{
+    int i, h, w, rows = dy->h - 2 * pad, columns = dy->w - 2 * pad;
+    if (pad < 0 || pad >= rows || pad >= columns)
+        return cnv__fail("%d x %d was not mirrored by %d pixels", dy->h, dy->w, pad);
+    if (!cnv_tensor_resize(dx, dy->n, dy->c, rows, columns)) return 0;
+    cnv_tensor_fill(dx, 0);
+    for (i = 0; i < dy->n * dy->c; i++)
+        for (h = 0; h < dy->h; h++) {
+            const cnv_real *from = dy->data + ((size_t)i * (size_t)dy->h + (size_t)h) *
+                                              (size_t)dy->w;
+            cnv_real *to = dx->data + ((size_t)i * (size_t)rows +
+                                       (size_t)cnv__mirror(h - pad, rows)) * (size_t)columns;
+            for (w = 0; w < dy->w; w++) to[cnv__mirror(w - pad, columns)] += from[w];
+        }
+    return 1;
+}
+
+CNVDEF int cnv_dropout_forward(const cnv_tensor *x, double p, cnv_rng *rng, cnv_tensor *y,
+                               cnv_tensor *mask)
+{
+    size_t i, n = cnv_tensor_size(x);
+    if (!(p >= 0 && p < 1)) return cnv__fail("cannot drop a share of %g", p);
+    if (!cnv_tensor_resize(y, x->n, x->c, x->h, x->w)) return 0;
+    if (!cnv_tensor_resize(mask, x->n, x->c, x->h, x->w)) return 0;
+    for (i = 0; i < n; i++)
+        mask->data[i] = cnv_uniform(rng) < p ? 0 : (cnv_real)(1 / (1 - p));
+    cnv__use()->multiply(n, x->data, mask->data, y->data);
+    return 1;
+}
+
+CNVDEF int cnv_dropout_backward(const cnv_tensor *dy, const cnv_tensor *mask, cnv_tensor *dx)
+{
+    if (!cnv__check_same(mask, dy, "the output's gradient")) return 0;
+    if (!cnv_tensor_resize(dx, dy->n, dy->c, dy->h, dy->w)) return 0;
+    cnv__use()->multiply(cnv_tensor_size(dy), dy->data, mask->data, dx->data);
+    return 1;
+}
+
+/* ==================== 8. The network: a tape of nodes ==================== */
+
+/* ---- 8.1 Building ---- */
+
+CNVDEF cnv_net *cnv_net_new(void)
+{
+    cnv_net *net = (cnv_net *)cnv__allocate(1, sizeof *net);
+    if (!net) return NULL;
+    memset(net, 0, sizeof *net);
+    net->version = 1;
+    return net;
+}
+
+CNVDEF void cnv_net_free(cnv_net *net)
+{
+    int i;
+    if (!net) return;
+    for (i = 0; i < net->count; i++) {
+        cnv_node *node = &net->nodes[i];
+        cnv_tensor_free(&node->out), cnv_tensor_free(&node->grad), cnv_tensor_free(&node->saved);
+        cnv_tensor_free(&node->packed[0]), cnv_tensor_free(&node->packed[1]);
+    }
+    for (i = 0; i < net->param_count; i++) {
+        cnv_param *param = &net->params[i];
+        cnv_tensor_free(&param->value), cnv_tensor_free(&param->grad);
+        cnv_tensor_free(&param->m), cnv_tensor_free(&param->v);
+    }
+    cnv_tensor_free(&net->spare);
+    cnv_workspace_free(&net->workspace);
+    cnv_safetensors_close(net->file);
+    CNNVIS_FREE(net->nodes);
+    CNNVIS_FREE(net->params);
+    CNNVIS_FREE(net);
+}
+
+/* The net cannot be built: keeps the first message. Returns -1, the index of no node. */
+static int cnv__break(cnv_net *net)
+{
+    if (!net->broken) {
+        net->broken = 1;
+        strcpy(net->message, cnv__message);
+    }
+    return -1;
+}
+
+/* Room for one more element in an array that doubles; NULL without memory. */
+static void *cnv__grow(void *array, int count, size_t size)
+{
+    if (count & (count - 1)) return array; /* full only at 0, 1, 2, 4, 8, ... */
+    array = CNNVIS_REALLOC(array, (count ? 2 * (size_t)count : 1) * size);
+    if (!array) cnv__fail("out of memory: asked for %d nodes or parameters", 2 * count);
+    return array;
+}
+
+static const char *const cnv__op_names[CNV_OPS] = {
+    "input", "normalize", "conv", "linear", "relu", "sigmoid", "tanh", "max_pool", "avg_pool",
+    "adaptive_avg_pool", "batch_norm", "instance_norm", "local_response_norm", "softmax", "concat",
+    "add", "upsample", "reflect_pad", "dropout"
+};
+
+CNVDEF const char *cnv_op_name(cnv_op op) { return cnv__op_names[op]; }
+
+CNVDEF int cnv_name(cnv_net *net, int x, const char *name)
+{
+    int i;
+    if (x < 0 || x >= net->count) return cnv__fail("the network has no node %d", x);
+    if (strlen(name) >= CNV_NAME_SIZE) return cnv__fail("the name \"%s\" is too long", name);
+    for (i = 0; i < net->count; i++)
+        if (i != x && !strcmp(net->nodes[i].name, name))
+            return cnv__fail("the network has a node \"%s\" already", name);
+    strcpy(net->nodes[x].name, name);
+    return 1;
+}
+
+/* "relu3" for the third ReLU */
+static void cnv__numbered_name(const cnv_net *net, cnv_op op, char *name)
+{
+    int i, number = 1;
+    for (i = 0; i < net->count; i++) number += net->nodes[i].op == op;
+    snprintf(name, CNV_NAME_SIZE, "%s%d", op == CNV_MAX_POOL ? "pool" : cnv__op_names[op], number);
+}
+
+/* Appends a node that reads x[0] ... x[inputs-1], all its settings zero. Returns its index or -1. */
+static int cnv__append(cnv_net *net, cnv_op op, const char *name, const int *x, int inputs)
+{
+    cnv_node *node, *nodes;
+    char number[CNV_NAME_SIZE];
+    int i;
+    if (net->broken) return cnv__fail("%s", net->message), -1;
+    for (i = 0; i < inputs; i++)
+        if (x[i] < 0 || x[i] >= net->count) {
+            cnv__fail("%s \"%s\": there is no node %d to read", cnv__op_names[op], name ? name : "",
+                      x[i]);
+            return cnv__break(net);
+        }
+    nodes = (cnv_node *)cnv__grow(net->nodes, net->count, sizeof *nodes);
+    if (!nodes) return cnv__break(net);
+    net->nodes = nodes;
+    node = &nodes[net->count];
+    memset(node, 0, sizeof *node);
+    node->op = op;
+    node->inputs = inputs;
+    for (i = 0; i < inputs; i++) node->input[i] = x[i];
+    if (inputs) node->channels = nodes[x[0]].channels;
+    cnv__numbered_name(net, op, number);
+    net->count++;
+    if (!cnv_name(net, net->count - 1, name ? name : number)) return cnv__break(net);
+    return net->count - 1;
+}
+
+/* Breaks the net unless ok: node i was given a setting that makes no sense. Returns i or -1. */
+static int cnv__require(cnv_net *net, int i, int ok, const char *setting, double value)
+{
+    if (ok) return i;
+    cnv__fail("%s \"%s\": a %s of %g makes no sense", cnv__op_names[net->nodes[i].op],
+              net->nodes[i].name, setting, value);
+    return cnv__break(net);
+}
+
+/* Gives node x its next parameter, named "node.what", filled with `value`. */
+static int cnv__append_param(cnv_net *net, int x, const char *what, int n, int c, int h, int w,
+                             int rank, double value)
+{
+    cnv_param *params = (cnv_param *)cnv__grow(net->params, net->param_count, sizeof *params);
+    cnv_param *param;
+    const char *name = net->nodes[x].name;
+    if (!params) return cnv__break(net);
+    net->params = params;
+    param = &params[net->param_count];
+    memset(param, 0, sizeof *param);
+    if (strlen(name) + strlen(what) + 2 > CNV_NAME_SIZE) {
+        cnv__fail("the name \"%s.%s\" is too long", name, what);
+        return cnv__break(net);
+    }
+    strcat(strcat(strcpy(param->name, name), "."), what);
+    param->rank = rank;
+    param->trainable = strncmp(what, "running", 7) != 0;
+    if (!cnv_tensor_resize(&param->value, n, c, h, w)) return cnv__break(net);
+    cnv_tensor_fill(&param->value, value);
+    net->nodes[x].param[net->nodes[x].params++] = net->param_count;
+    return net->param_count++;
+}
+
+CNVDEF int cnv_input(cnv_net *net, int channels)
+{
+    int i = cnv__append(net, CNV_INPUT, "input", NULL, 0);
+    if (i < 0) return -1;
+    net->nodes[i].channels = channels;
+    if (i == 0 && channels > 0) return i;
+    cnv__fail(i ? "a network has one input, its first node" : "an input needs channels");
+    return cnv__break(net);
+}
+
+CNVDEF int cnv_normalize(cnv_net *net, int x, const double *mean, const double *std)
+{
+    int c, i = cnv__append(net, CNV_NORMALIZE, NULL, &x, 1);
+    if (i < 0) return -1;
+    if (net->nodes[i].channels > 4) {
+        cnv__fail("normalize: %d channels, at most 4 are possible", net->nodes[i].channels);
+        return cnv__break(net);
+    }
+    for (c = 0; c < net->nodes[i].channels; c++) {
+        net->nodes[i].mean[c] = (cnv_real)mean[c];
+        net->nodes[i].std[c] = (cnv_real)std[c];
+    }
+    return i;
+}
+
+CNVDEF int cnv_conv2d_window(cnv_net *net, int x, const char *name, int filters,
+                             const cnv_window *win, int groups, int bias)
+{
+    int p, q, channels, i = cnv__append(net, CNV_CONV2D, name, &x, 1);
+    if (i < 0) return -1;
+    channels = net->nodes[i].channels;
+    if (groups < 1 || filters < 1 || channels % groups || filters % groups) {
+        cnv__fail("conv \"%s\": %d groups do not divide %d channels and %d filters",
+                  net->nodes[i].name, groups, channels, filters);
+        return cnv__break(net);
+    }
+    if (!cnv_window_output(win, 1 << 20, 1 << 20, &p, &q)) return cnv__break(net);
+    net->nodes[i].window = *win;
+    net->nodes[i].groups = groups;
+    net->nodes[i].channels = filters;
+    if (cnv__append_param(net, i, "weight", filters, channels / groups, win->kernel_h,
+                          win->kernel_w, 4, 0) < 0) return -1;
+    if (bias && cnv__append_param(net, i, "bias", 1, filters, 1, 1, 1, 0) < 0) return -1;
+    return i;
+}
+
+CNVDEF int cnv_conv2d(cnv_net *net, int x, const char *name, int filters, int kernel, int stride,
+                      int pad)
+{
+    cnv_window win = cnv_square(kernel, stride, pad);
+    return cnv_conv2d_window(net, x, name, filters, &win, 1, 1);
+}
+
+CNVDEF int cnv_linear(cnv_net *net, int x, const char *name, int in, int out)
+{
+    int i = cnv__append(net, CNV_LINEAR, name, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].channels = out;
+    if (cnv__append_param(net, i, "weight", out, in, 1, 1, 2, 0) < 0) return -1;
+    if (cnv__append_param(net, i, "bias", 1, out, 1, 1, 1, 0) < 0) return -1;
+    return i;
+}
+
+CNVDEF int cnv_relu(cnv_net *net, int x) { return cnv__append(net, CNV_RELU, NULL, &x, 1); }
+CNVDEF int cnv_sigmoid(cnv_net *net, int x) { return cnv__append(net, CNV_SIGMOID, NULL, &x, 1); }
+CNVDEF int cnv_tanh(cnv_net *net, int x) { return cnv__append(net, CNV_TANH, NULL, &x, 1); }
+CNVDEF int cnv_softmax(cnv_net *net, int x) { return cnv__append(net, CNV_SOFTMAX, NULL, &x, 1); }
+
+/* A pooling node of either kind. */
+static int cnv__append_pool(cnv_net *net, cnv_op op, int x, const cnv_window *win,
+                            int count_padding)
+{
+    int p, q, i = cnv__append(net, op, NULL, &x, 1);
+    if (i < 0) return -1;
+    if (!cnv_window_output(win, 1 << 20, 1 << 20, &p, &q)) return cnv__break(net);
+    net->nodes[i].window = *win;
+    net->nodes[i].count_padding = count_padding;
+    return i;
+}
+
+CNVDEF int cnv_max_pool_window(cnv_net *net, int x, const cnv_window *win)
+{
+    return cnv__append_pool(net, CNV_MAX_POOL, x, win, 0);
+}
+
+CNVDEF int cnv_max_pool(cnv_net *net, int x, int kernel, int stride, int pad)
+{
+    cnv_window win = cnv_square(kernel, stride, pad);
+    return cnv_max_pool_window(net, x, &win);
+}
+
+CNVDEF int cnv_avg_pool_window(cnv_net *net, int x, const cnv_window *win, int count_padding)
+{
+    return cnv__append_pool(net, CNV_AVG_POOL, x, win, count_padding);
+}
+
+CNVDEF int cnv_avg_pool(cnv_net *net, int x, int kernel, int stride, int pad)
+{
+    cnv_window win = cnv_square(kernel, stride, pad);
+    return cnv_avg_pool_window(net, x, &win, 1);
+}
+
+CNVDEF int cnv_adaptive_avg_pool(cnv_net *net, int x, int h, int w)
+{
+    int i = cnv__append(net, CNV_ADAPTIVE_AVG_POOL, NULL, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].size_h = h, net->nodes[i].size_w = w;
+    return cnv__require(net, i, h > 0 && w > 0, "size of the output", h < w ? h : w);
+}
+
+CNVDEF int cnv_global_avg_pool(cnv_net *net, int x) { return cnv_adaptive_avg_pool(net, x, 1, 1); }
+
+/* The two norms with gamma and beta. */
+static int cnv__append_norm(cnv_net *net, cnv_op op, int x, const char *name, double eps)
+{
+    int c, i = cnv__append(net, op, name, &x, 1);
+    if (i < 0) return -1;
+    c = net->nodes[i].channels;
+    net->nodes[i].eps = eps;
+    if (cnv__append_param(net, i, "weight", 1, c, 1, 1, 1, 1) < 0) return -1;
+    if (cnv__append_param(net, i, "bias", 1, c, 1, 1, 1, 0) < 0) return -1;
+    return i;
+}
+
+CNVDEF int cnv_batch_norm(cnv_net *net, int x, const char *name, double eps)
+{
+    int c, i = cnv__append_norm(net, CNV_BATCH_NORM, x, name, eps);
+    if (i < 0) return -1;
+    c = net->nodes[i].channels;
+    if (cnv__append_param(net, i, "running_mean", 1, c, 1, 1, 1, 0) < 0) return -1;
+    if (cnv__append_param(net, i, "running_var", 1, c, 1, 1, 1, 1) < 0) return -1;
+    return i;
+}
+
+CNVDEF int cnv_instance_norm(cnv_net *net, int x, const char *name, double eps)
+{
+    return cnv__append_norm(net, CNV_INSTANCE_NORM, x, name, eps);
+}
+
+CNVDEF int cnv_local_response_norm(cnv_net *net, int x, int size, double alpha, double beta,
+                                   double k)
+{
+    int i = cnv__append(net, CNV_LOCAL_RESPONSE_NORM, NULL, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].size_h = size;
+    net->nodes[i].alpha = alpha, net->nodes[i].beta = beta, net->nodes[i].k = k;
+    return cnv__require(net, i, size > 0, "number of channels", size);
+}
+
+CNVDEF int cnv_concat(cnv_net *net, const int *x, int count)
+{
+    int i, k;
+    if (count < 1 || count > CNV_MAX_INPUTS) {
+        cnv__fail("concat: %d inputs, possible are 1 to %d", count, CNV_MAX_INPUTS);
+        return cnv__break(net);
+    }
+    i = cnv__append(net, CNV_CONCAT, NULL, x, count);
+    for (k = 1; i >= 0 && k < count; k++) net->nodes[i].channels += net->nodes[x[k]].channels;
+    return i;
+}
+
+CNVDEF int cnv_add(cnv_net *net, int a, int b)
+{
+    int x[2];
+    x[0] = a, x[1] = b;
+    return cnv__append(net, CNV_ADD, NULL, x, 2);
+}
+
+CNVDEF int cnv_upsample(cnv_net *net, int x, int factor)
+{
+    int i = cnv__append(net, CNV_UPSAMPLE, NULL, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].size_h = factor;
+    return cnv__require(net, i, factor > 0, "factor", factor);
+}
+
+CNVDEF int cnv_reflect_pad(cnv_net *net, int x, int pad)
+{
+    int i = cnv__append(net, CNV_REFLECT_PAD, NULL, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].size_h = pad;
+    return cnv__require(net, i, pad >= 0, "pad", pad);
+}
+
+CNVDEF int cnv_dropout(cnv_net *net, int x, double p)
+{
+    int i = cnv__append(net, CNV_DROPOUT, NULL, &x, 1);
+    if (i < 0) return -1;
+    net->nodes[i].alpha = p;
+    return cnv__require(net, i, p >= 0 && p < 1, "probability", p);
+}
+
+CNVDEF int cnv_find(const cnv_net *net, const char *name)
+{
+    char names[400] = "";
+    size_t length = 0;
+    int i;
+    for (i = 0; i < net->count; i++)
+        if (!strcmp(net->nodes[i].name, name)) return i;
+    for (i = 0; i < net->count && length + CNV_NAME_SIZE < sizeof names - 4; i++)
+        length += (size_t)snprintf(names + length, CNV_NAME_SIZE + 1, " %s", net->nodes[i].name);
+    if (i < net->count) strcat(names, " ...");
+    cnv__fail("the network has no layer \"%s\"; it has:%s", name, names);
+    return -1;
+}
+
+CNVDEF int cnv_init(cnv_net *net, uint64_t seed)
+{
+    cnv_rng rng = cnv_rng_seed(seed);
+    int i;
+    size_t k;
+    if (net->broken) return cnv__fail("%s", net->message);
+    for (i = 0; i < net->param_count; i++) {
+        cnv_tensor *value = &net->params[i].value;
+        size_t size = cnv_tensor_size(value), length = strlen(net->params[i].name);
+        double fan_in = (double)size / value->n;
+        int norm = net->params[i].rank == 1 &&
+                   (!strcmp(net->params[i].name + length - 6, "weight") ||
+                    !strcmp(net->params[i].name + length - 3, "var"));
+        if (net->params[i].rank == 1) cnv_tensor_fill(value, norm);
+        else for (k = 0; k < size; k++)
+            value->data[k] = (cnv_real)(sqrt(2 / fan_in) * cnv_normal(&rng));
+    }
+    cnv_weights_changed(net);
+    return 1;
+}
+
+CNVDEF void cnv_weights_changed(cnv_net *net) { net->version++; }
+
+/* ---- 8.2 Forward ---- */
+
+/* The place for packed weights of a node, emptied if the weights or the instruction set changed. */
+static cnv_tensor *cnv__kept(const cnv_net *net, cnv_node *node, int direction)
+{
+    uint64_t version = net->version * 64 + (uint64_t)cnv__use()->tile_columns;
+    if (node->packed_version[direction] != version) node->packed[direction].n = 0;
+    node->packed_version[direction] = version;
+    return &node->packed[direction];
+}
+
+/* Parameter i of a node: its value; NULL if the layer has none (a convolution without bias). */
+static cnv_tensor *cnv__value(cnv_net *net, const cnv_node *node, int i)
+{
+    return i < node->params ? &net->params[node->param[i]].value : NULL;
+}
+
+static int cnv__forward_norm(cnv_net *net, cnv_node *node, const cnv_tensor *x)
+{
+    cnv_tensor *gamma = cnv__value(net, node, 0), *beta = cnv__value(net, node, 1);
+    cnv_tensor *mean = cnv__value(net, node, 2), *var = cnv__value(net, node, 3);
+    if (node->op == CNV_INSTANCE_NORM)
+        return cnv_instance_norm_forward(x, gamma, beta, node->eps, &node->out, &node->saved);
+    if (net->training)
+        return cnv_batch_norm_train_forward(x, gamma, beta, node->eps, 0.1, mean, var, &node->out,
+                                            &node->saved);
+    return cnv_batch_norm_forward(x, gamma, beta, mean, var, node->eps, &node->out);
+}
+
+static int cnv__forward_concat(cnv_net *net, cnv_node *node)
+{
+    const cnv_tensor *all[CNV_MAX_INPUTS] = {NULL};
+    int i;
+    for (i = 0; i < node->inputs; i++) all[i] = &net->nodes[node->input[i]].out;
+    return cnv_concat_forward(all, node->inputs, &node->out);
+}
+
+static int cnv__forward_dropout(cnv_net *net, cnv_node *node, const cnv_tensor *x)
+{
+    if (!net->training) return cnv_tensor_copy(x, &node->out);
+    return cnv_dropout_forward(x, node->alpha, &net->rng, &node->out, &node->saved);
+}
+
+/* node->out from its inputs' out */
+static int cnv__forward_node(cnv_net *net, cnv_node *node)
+{
+    const cnv_tensor *x = &net->nodes[node->input[0]].out;
+    cnv_tensor *y = &node->out, *saved = &node->saved;
+    cnv_tensor *weight = cnv__value(net, node, 0), *bias = cnv__value(net, node, 1);
+    switch (node->op) {
+    case CNV_NORMALIZE: return cnv_normalize_forward(x, node->mean, node->std, y);
+    case CNV_CONV2D: return cnv__conv2d_forward(x, weight, bias, &node->window, node->groups, y,
+                                                &net->workspace, cnv__kept(net, node, 0));
+    case CNV_LINEAR: return cnv_linear_forward(x, weight, bias, y, &net->workspace);
+    case CNV_RELU: return cnv_relu_forward(x, y);
+    case CNV_SIGMOID: return cnv_sigmoid_forward(x, y);
+    case CNV_TANH: return cnv_tanh_forward(x, y);
+    case CNV_MAX_POOL: return cnv_max_pool_forward(x, &node->window, y, saved);
+    case CNV_AVG_POOL: return cnv_avg_pool_forward(x, &node->window, node->count_padding, y);
+    case CNV_ADAPTIVE_AVG_POOL:
+        return cnv_adaptive_avg_pool_forward(x, node->size_h, node->size_w, y);
+    case CNV_BATCH_NORM: case CNV_INSTANCE_NORM: return cnv__forward_norm(net, node, x);
+    case CNV_LOCAL_RESPONSE_NORM:
+        return cnv_local_response_norm_forward(x, node->size_h, node->alpha, node->beta, node->k, y,
+                                               saved);
+    case CNV_SOFTMAX: return cnv_softmax_forward(x, y);
+    case CNV_CONCAT: return cnv__forward_concat(net, node);
+    case CNV_ADD: return cnv_add_forward(x, &net->nodes[node->input[1]].out, y);
+    case CNV_UPSAMPLE: return cnv_upsample_forward(x, node->size_h, y);
+    case CNV_REFLECT_PAD: return cnv_reflect_pad_forward(x, node->size_h, y);
+    case CNV_DROPOUT: return cnv__forward_dropout(net, node, x);
+    default: return cnv__fail("cannot be computed");
+    }
+}
+
+/* Puts 'conv "conv2": ' before the message that an operator left. */
+static int cnv__blame(const cnv_node *node)
+{
+    char reason[sizeof cnv__message];
+    strcpy(reason, cnv__message);
+    return cnv__fail("%s \"%s\": %.400s", cnv__op_names[node->op], node->name, reason);
+}
+
+CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto)
+{
+    int i;
+    if (net->broken) return cnv__fail("%s", net->message);
+    if (!net->count) return cnv__fail("the network has no nodes");
+    if (upto == CNV_ALL) upto = net->count - 1;
+    if (upto < 0 || upto >= net->count) return cnv__fail("the network has no node %d", upto);
+    if (image->c != net->nodes[0].channels)
+        return cnv__fail("the network wants images of %d channels, got %d", net->nodes[0].channels,
+                         image->c);
+    for (i = 0; i < net->count; i++) net->nodes[i].has_grad = 0;
+    net->valid = 0;
+    if (!cnv_tensor_copy(image, &net->nodes[0].out)) return 0;
+    for (i = 1; i <= upto; i++)
+        if (!cnv__forward_node(net, &net->nodes[i])) return cnv__blame(&net->nodes[i]);
+    net->valid = upto + 1;
+    return 1;
+}
+
+/* ---- 8.3 Backward ---- */
+
+CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node)
+{
+    cnv_node *at;
+    if (node < 0 || node >= net->valid) {
+        cnv__fail("node %d cannot be seeded: the image has been run up to node %d", node,
+                  net->valid - 1);
+        return NULL;
+    }
+    at = &net->nodes[node];
+    if (!at->has_grad) {
+        if (!cnv_tensor_resize(&at->grad, at->out.n, at->out.c, at->out.h, at->out.w)) return NULL;
+        cnv_tensor_fill(&at->grad, 0);
+        at->has_grad = 1;
+    }
+    return &at->grad;
+}
+
+/* Where the gradient of parameter i of a node is added up; zero at first. */
+static cnv_tensor *cnv__slope(cnv_net *net, const cnv_node *node, int i)
+{
+    cnv_param *param;
+    const cnv_tensor *value;
+    if (i >= node->params) return NULL;
+    param = &net->params[node->param[i]], value = &param->value;
+    if (!param->grad.data) {
+        if (!cnv_tensor_resize(&param->grad, value->n, value->c, value->h, value->w)) return NULL;
+        cnv_tensor_fill(&param->grad, 0);
+    }
+    return &param->grad;
+}
+
+/* Adds up the gradients of a convolution's or linear layer's weights. */
+static int cnv__backward_weights(cnv_net *net, cnv_node *node)
+{
+    const cnv_tensor *x = &net->nodes[node->input[0]].out;
+    cnv_tensor *weight = cnv__slope(net, node, 0), *bias = cnv__slope(net, node, 1);
+    if (!weight || (node->params > 1 && !bias)) return 0;
+    if (node->op == CNV_LINEAR)
+        return cnv_linear_backward_weights(x, &node->grad, weight, bias, &net->workspace);
+    return cnv_conv2d_backward_weights(x, &node->grad, &node->window, node->groups, weight, bias,
+                                       &net->workspace);
+}
+
+/* The norms give the gradients of data and parameters in one go. */
+static int cnv__backward_norm(cnv_net *net, cnv_node *node, const cnv_tensor *x, cnv_tensor *dx)
+{
+    cnv_tensor *gamma = cnv__value(net, node, 0), *dgamma = NULL, *dbeta = NULL;
+    if (node->op == CNV_BATCH_NORM && !net->training)
+        return cnv_batch_norm_backward(&node->grad, gamma, cnv__value(net, node, 3), node->eps, dx);
+    if (net->training) {
+        dgamma = cnv__slope(net, node, 0), dbeta = cnv__slope(net, node, 1);
+        if (!dgamma || !dbeta) return 0;
+    }
+    if (node->op == CNV_BATCH_NORM)
+        return cnv_batch_norm_train_backward(x, &node->saved, gamma, &node->grad, dx, dgamma, dbeta);
+    return cnv_instance_norm_backward(x, &node->saved, gamma, &node->grad, dx, dgamma, dbeta);
+}
+
+/* dx, the gradient of the node's k-th input, from node->grad; dx has its shape already. */
+static int cnv__backward_node(cnv_net *net, cnv_node *node, int k, cnv_tensor *dx)
+{
+    const cnv_tensor *x = &net->nodes[node->input[k]].out, *dy = &node->grad;
+    const cnv_tensor *y = &node->out, *saved = &node->saved, *weight = cnv__value(net, node, 0);
+    int i, first = 0;
+    switch (node->op) {
+    case CNV_NORMALIZE: return cnv_normalize_backward(dy, node->std, dx);
+    case CNV_CONV2D:
+        return cnv__conv2d_backward_data(dy, weight, &node->window, node->groups, dx,
+                                         &net->workspace, cnv__kept(net, node, 1));
+    case CNV_LINEAR: return cnv_linear_backward_data(dy, weight, dx, &net->workspace);
+    case CNV_RELU: return cnv_relu_backward(net->relu_rule, x, dy, dx);
+    case CNV_SIGMOID: return cnv_sigmoid_backward(y, dy, dx);
+    case CNV_TANH: return cnv_tanh_backward(y, dy, dx);
+    case CNV_MAX_POOL: return cnv_max_pool_backward(dy, saved, &node->window, dx);
+    case CNV_AVG_POOL: return cnv_avg_pool_backward(dy, &node->window, node->count_padding, dx);
+    case CNV_ADAPTIVE_AVG_POOL: return cnv_adaptive_avg_pool_backward(dy, dx);
+    case CNV_BATCH_NORM: case CNV_INSTANCE_NORM: return cnv__backward_norm(net, node, x, dx);
+    case CNV_LOCAL_RESPONSE_NORM:
+        return cnv_local_response_norm_backward(x, saved, node->size_h, node->alpha, node->beta, dy,
+                                                dx);
+    case CNV_SOFTMAX: return cnv_softmax_backward(y, dy, dx);
+    case CNV_CONCAT:
+        for (i = 0; i < k; i++) first += net->nodes[node->input[i]].channels;
+        return cnv_concat_backward(dy, first, dx);
+    case CNV_ADD: return cnv_tensor_copy(dy, dx);
+    case CNV_UPSAMPLE: return cnv_upsample_backward(dy, node->size_h, dx);
+    case CNV_REFLECT_PAD: return cnv_reflect_pad_backward(dy, node->size_h, dx);
+    case CNV_DROPOUT:
+        return net->training ? cnv_dropout_backward(dy, saved, dx) : cnv_tensor_copy(dy, dx);
+    default: return cnv__fail("has no gradient");
+    }
+}
+
+/* Carries a node's gradient to its k-th input: written there if it is the first to arrive, else
+   computed aside and added. */
+static int cnv__backward_input(cnv_net *net, cnv_node *node, int k)
+{
+    cnv_node *input = &net->nodes[node->input[k]];
+    const cnv_tensor *x = &input->out;
+    cnv_tensor *dx = input->has_grad ? &net->spare : &input->grad;
+    if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
+    if (!cnv__backward_node(net, node, k, dx)) return 0;
+    if (dx == &net->spare) return cnv_add_forward(&input->grad, dx, &input->grad);
+    input->has_grad = 1;
+    return 1;
+}
+
+/* Marks the nodes whose gradient is wanted: `downto`, those with a parameter that is being trained,
+   and all above them. */
+static void cnv__mark_wanted(cnv_net *net, int downto)
+{
+    int i, k;
+    for (i = 0; i < net->count; i++) {
+        cnv_node *node = &net->nodes[i];
+        node->wanted = i == downto || (net->training && node->params);
+        for (k = 0; k < node->inputs; k++)
+            if (net->nodes[node->input[k]].wanted) node->wanted = 1;
+    }
+}
+
+/* One node's part of backward: its parameters' gradients, and those of its inputs. */
+static int cnv__backward_step(cnv_net *net, cnv_node *node, int downto)
+{
+    int k, norm = node->op == CNV_BATCH_NORM || node->op == CNV_INSTANCE_NORM;
+    if (net->training && (node->op == CNV_CONV2D || node->op == CNV_LINEAR))
+        if (!cnv__backward_weights(net, node)) return 0;
+    for (k = 0; k < node->inputs; k++) {
+        int wanted = node->input[k] >= downto && net->nodes[node->input[k]].wanted;
+        if (wanted || (net->training && norm)) /* a norm's parameters come along with its data */
+            if (!cnv__backward_input(net, node, k)) return 0;
+    }
+    return 1;
+}
+
+CNVDEF int cnv_backward(cnv_net *net, int downto)
+{
+    int i, ok = 1;
+    if (net->broken) return cnv__fail("%s", net->message);
+    if (downto < CNV_PARAMETERS || downto >= net->count)
+        return cnv__fail("the network has no node %d", downto);
+    cnv__mark_wanted(net, downto);
+    for (i = net->count - 1; ok && i > downto; i--) {
+        ok = !net->nodes[i].has_grad || cnv__backward_step(net, &net->nodes[i], downto);
+        if (!ok) cnv__blame(&net->nodes[i]);
+    }
+    for (i = 0; i < net->count; i++) net->nodes[i].has_grad = 0;
+    return ok;
+}
+
+/* ==================== 9. Training ==================== */
+
+CNVDEF cnv_optimizer cnv_sgd(double rate, double momentum, double weight_decay)
+{
+    cnv_optimizer optimizer;
+    optimizer.method = CNV_SGD;
+    optimizer.rate = rate, optimizer.momentum = momentum, optimizer.weight_decay = weight_decay;
+    optimizer.beta2 = 0, optimizer.eps = 0, optimizer.step = 0;
+    return optimizer;
+}
+
+CNVDEF cnv_optimizer cnv_adam(double rate, double weight_decay)
+{
+    cnv_optimizer optimizer = cnv_sgd(rate, 0.9, weight_decay);
+    optimizer.method = CNV_ADAM;
+    optimizer.beta2 = 0.999, optimizer.eps = 1e-8;
+    return optimizer;
+}
+
+/* Zeroes of value's shape at the first step. */
+static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
+{
+    if (state->data) return 1;
+    if (!cnv_tensor_resize(state, value->n, value->c, value->h, value->w)) return 0;
+    cnv_tensor_fill(state, 0);
+    return 1;
+}
+
+/* The constants of the next step for a parameter that decays by `decay`. */
+static cnv__adam cnv__adam_step(const cnv_optimizer *optimizer, double decay)
+{
+    double steps = (double)(optimizer->step + 1);
+    cnv__adam a;
+    a.rate = (cnv_real)(optimizer->rate / (1 - pow(optimizer->momentum, steps)));
+    a.root = (cnv_real)(1 / sqrt(1 - pow(optimizer->beta2, steps)));
+    a.eps = (cnv_real)optimizer->eps;
+    a.keep = (cnv_real)(1 - optimizer->rate * decay);
+    a.beta1 = (cnv_real)optimizer->momentum, a.gain1 = (cnv_real)(1 - optimizer->momentum);
+    a.beta2 = (cnv_real)optimizer->beta2, a.gain2 = (cnv_real)(1 - optimizer->beta2);
+    return a;
+}
+
+CNVDEF int cnv_step(cnv_net *net, cnv_optimizer *optimizer)
+{
+    int i;
+    for (i = 0; i < net->param_count; i++) {
+        cnv_param *p = &net->params[i];
+        double decay = p->rank > 1 ? optimizer->weight_decay : 0;
+        size_t size = cnv_tensor_size(&p->value);
+        if (!p->trainable || !p->grad.data) continue;
+        if (!cnv__state(&p->value, &p->m)) return 0;
+        if (optimizer->method == CNV_ADAM) {
+            cnv__adam a = cnv__adam_step(optimizer, decay);
+            if (!cnv__state(&p->value, &p->v)) return 0;
+            cnv__use()->adam(&a, size, p->grad.data, p->m.data, p->v.data, p->value.data);
+        } else {
+            cnv__use()->sgd(size, (cnv_real)optimizer->rate, (cnv_real)optimizer->momentum,
+                            (cnv_real)decay, p->grad.data, p->m.data, p->value.data);
+        }
+        cnv_tensor_fill(&p->grad, 0);
+    }
+    optimizer->step++;
+    cnv_weights_changed(net);
+    return 1;
+}
+
+/* ==================== 10. Files ==================== */
+
+/* A safetensors file of two tensors, from its first byte to its last:
+
+      byte 0      8                          8+N       +24         +32
+           +------+--------------------------+---------+-----------+
+           |  N   | {"a": ..., "b": ...}     | bytes   | bytes     |
+           | LE64 | JSON, padded with spaces | of "a"  | of "b"    |
+           +------+--------------------------+---------+-----------+
+                     "a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}
+                     "b":{"dtype":"F16","shape":[4],"data_offsets":[24,32]}
+
+   Offsets count from the end of the header. No byte may be left over and none may be shared. */
+
+#include <errno.h>
+
+#ifndef CNNVIS_NO_STDIO
+#if defined __unix__ || defined __APPLE__
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define CNV__MMAP
+#endif
+#endif
+
+/* ---- 10.1 A reader for the header's JSON, and only for what a header may hold ---- */
+
+typedef struct {
+    const unsigned char *start, *at, *end;
+    char *text;         /* where the next string goes: decoding never makes one longer */
+    const char *tensor; /* whose entry is being read, for messages */
+} cnv__json;
+
+/* Says what is wrong and where; returns 0. */
+static int cnv__json_fail(const cnv__json *json, const char *what)
+{
+    size_t byte = (size_t)(json->at - json->start);
+    if (json->tensor)
+        return cnv__fail("tensor \"%.80s\": %s at byte %zu of the header", json->tensor, what,
+                         byte);
+    return cnv__fail("%s at byte %zu of the header", what, byte);
+}
+
+static void cnv__json_space(cnv__json *json)
+{
+    while (json->at < json->end && *json->at && strchr(" \t\r\n", *json->at)) json->at++;
+}
+
+/* Steps over white space and, if it is next, over the character c: 1 when it was. */
+static int cnv__json_take(cnv__json *json, char c)
+{
+    cnv__json_space(json);
+    if (json->at == json->end || *json->at != (unsigned char)c) return 0;
+    json->at++;
+    return 1;
+}
+
+/* The same where nothing but c will do. */
+static int cnv__json_expect(cnv__json *json, char c)
+{
+    char what[] = "expected ' '";
+    what[10] = c;
+    return cnv__json_take(json, c) || cnv__json_fail(json, what);
+}
+
+/* Length of the UTF-8 character at s, or 0: cut off, overlong, surrogate, or above U+10FFFF. */
+static int cnv__utf8_length(const unsigned char *s, const unsigned char *end)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    int i, length = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
+    uint32_t code = length == 1 ? *s : *s & (0x7Fu >> length);
+    if (!length || end - s < length) return 0;
+    for (i = 1; i < length; i++) {
+        if (s[i] >> 6 != 2) return 0;
+        code = code << 6 | (s[i] & 0x3Fu);
+    }
+    return code < least[length] || code > 0x10FFFF || code >> 11 == 0x1B ? 0 : length;
+}
+
+/* Appends a character to json->text as UTF-8. */
+static void cnv__json_put(cnv__json *json, uint32_t code)
+{
+    int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+    uint32_t lead = shift ? 0xF80u >> (shift / 6) & 0xFFu : 0; /* 110..., 1110..., 11110... */
+    *json->text++ = (char)(lead | code >> shift);
+    while (shift) {
+        shift -= 6;
+        *json->text++ = (char)(0x80u | (code >> shift & 0x3Fu));
+    }
+}
+
+/* The 16 bits of the \uXXXX that starts `skip` bytes ahead; 0 where there is none. */
+static uint32_t cnv__json_hex(const cnv__json *json, int skip)
+{
+    uint32_t code = 0;
+    int i;
+    if (json->end - json->at < skip + 6 || memcmp(json->at + skip, "\\u", 2)) return 0;
+    for (i = skip + 2; i < skip + 6; i++) {
+        unsigned c = json->at[i], letter = (c | 32u) - 'a';
+        if (c - '0' > 9 && letter > 5) return 0;
+        code = code << 4 | (c - '0' <= 9 ? c - '0' : letter + 10);
+    }
+    return code;
+}
+
+/* Decodes the escape at json->at. Beyond the basic plane a character takes two: a surrogate pair.
+   \u0000 is refused, for names end at their zero. */
+static int cnv__json_escape(cnv__json *json)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    char letter = json->end - json->at < 2 ? '\0' : (char)json->at[1];
+    const char *found = letter ? strchr(from, letter) : NULL;
+    uint32_t code = cnv__json_hex(json, 0), low;
+    if (found) {
+        *json->text++ = to[found - from];
+        json->at += 2;
+        return 1;
+    }
+    if (!code) return cnv__json_fail(json, "an escape that cannot be");
+    if (code >> 11 == 0x1B) { /* D800 ... DFFF */
+        low = cnv__json_hex(json, 6);
+        if (code >= 0xDC00 || low >> 10 != 0x37)
+            return cnv__json_fail(json, "half a surrogate pair");
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        json->at += 6;
+    }
+    cnv__json_put(json, code);
+    json->at += 6;
+    return 1;
+}
+
+/* Reads a string and leaves it decoded and zero-terminated in json->text; NULL with a message. */
+static const char *cnv__json_string(cnv__json *json)
+{
+    const char *string = json->text;
+    if (!cnv__json_expect(json, '"')) return NULL;
+    while (json->at < json->end && *json->at != '"') {
+        int length = cnv__utf8_length(json->at, json->end);
+        if (*json->at == '\\') {
+            if (!cnv__json_escape(json)) return NULL;
+            continue;
+        }
+        if (!length || *json->at < 32) {
+            cnv__json_fail(json, length ? "a control character" : "invalid UTF-8");
+            return NULL;
+        }
+        memcpy(json->text, json->at, (size_t)length);
+        json->text += length;
+        json->at += length;
+    }
+    if (!cnv__json_expect(json, '"')) return NULL;
+    *json->text++ = '\0';
+    return string;
+}
+
+/* Reads a whole number >= 0 in plain digits. What follows the digits is the caller's to check. */
+static int cnv__json_number(cnv__json *json, size_t *number)
+{
+    const unsigned char *first;
+    cnv__json_space(json);
+    *number = 0;
+    for (first = json->at; json->at < json->end && *json->at >= '0' && *json->at <= '9';) {
+        size_t digit = (size_t)(*json->at++ - '0');
+        if (*number > ((size_t)-1 - digit) / 10)
+            return cnv__json_fail(json, "a number beyond all memory");
+        *number = *number * 10 + digit;
+        if (*first == '0') break; /* 0 stands alone: 012 is not JSON */
+    }
+    return json->at > first || cnv__json_fail(json, "expected a number");
+}
+
+/* Reads [a, b, ...] of at most `most` numbers. */
+static int cnv__json_numbers(cnv__json *json, size_t *numbers, int most, int *count)
+{
+    *count = 0;
+    if (!cnv__json_expect(json, '[')) return 0;
+    if (cnv__json_take(json, ']')) return 1;
+    do {
+        if (*count == most)
+            return cnv__json_fail(json, most == 2 ? "a third offset" : "a ninth dimension");
+        if (!cnv__json_number(json, &numbers[(*count)++])) return 0;
+    } while (cnv__json_take(json, ','));
+    return cnv__json_expect(json, ']');
+}
+
+/* ---- 10.2 Safetensors ---- */
+
+enum { CNV__MOST_TENSORS = 65536, CNV__SHAPE_TEXT = 8 * 21 + 8 };
+
+static void cnv__swap(unsigned char *a, unsigned char *b, size_t size)
+{
+    for (; size > 0; size--, a++, b++) {
+        unsigned char byte = *a;
+        *a = *b;
+        *b = byte;
+    }
+}
+
+/* Heap sort: in place and never quadratic, whatever order a hostile file comes in. */
+static void cnv__sort(void *items, size_t count, size_t size,
+                      int (*order)(const void *, const void *))
+{
+    unsigned char *a = (unsigned char *)items;
+    size_t begin = count / 2, end = count, parent, child;
+    while (end > 1) {
+        if (begin > 0)
+            begin--; /* first make a heap, from the last parent to the root ... */
+        else
+            cnv__swap(a, a + --end * size, size); /* ... then put the greatest behind the rest */
+        for (parent = begin; (child = 2 * parent + 1) < end; parent = child) {
+            if (child + 1 < end && order(a + child * size, a + (child + 1) * size) < 0) child++;
+            if (order(a + parent * size, a + child * size) >= 0) break;
+            cnv__swap(a + parent * size, a + child * size, size);
+        }
+    }
+}
+
+/* By place in the file; of two at one place the shorter first, for it may be empty. */
+static int cnv__order_by_place(const void *a, const void *b)
+{
+    const cnv_safetensor *s = (const cnv_safetensor *)a, *t = (const cnv_safetensor *)b;
+    if (s->bytes != t->bytes) return s->bytes < t->bytes ? -1 : 1;
+    if (s->byte_count != t->byte_count) return s->byte_count < t->byte_count ? -1 : 1;
+    return strcmp(s->name, t->name);
+}
+
+static int cnv__order_by_name(const void *a, const void *b)
+{
+    return strcmp((*(cnv_safetensor *const *)a)->name, (*(cnv_safetensor *const *)b)->name);
+}
+
+static int cnv__order_by_key(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Bytes of one number of a type; 0 for types unknown or smaller than a byte. */
+static size_t cnv__dtype_bytes(const char *dtype)
+{
+    static const struct {
+        const char *name;
+        size_t bytes;
+    } known[] = {{"F32", 4},     {"F16", 2}, {"BF16", 2}, {"F64", 8},     {"BOOL", 1},
+                 {"U8", 1},      {"I8", 1},  {"I16", 2},  {"U16", 2},     {"I32", 4},
+                 {"U32", 4},     {"I64", 8}, {"U64", 8},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+                 {"F8_E8M0", 1}, {"C64", 8}};
+    size_t i;
+    for (i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i].name, dtype)) return known[i].bytes;
+    return 0;
+}
+
+/* Writes a shape as 64x3x7x7. */
+static const char *cnv__shape_text(int rank, const size_t *shape, char *text)
+{
+    int i, used = 0;
+    strcpy(text, "a single number");
+    for (i = 0; i < rank; i++) used += snprintf(text + used, 22, "%s%zu", i ? "x" : "", shape[i]);
+    return text;
+}
+
+/* Reads one field of a tensor's entry into the tensor or the offsets. */
+static int cnv__read_field(cnv__json *json, cnv_safetensor *tensor, size_t *offsets, int *seen)
+{
+    static const char *const fields[3] = {"dtype", "shape", "data_offsets"};
+    char *text = json->text;
+    const char *key = cnv__json_string(json), *dtype;
+    int field = 0, count;
+    if (!key || !cnv__json_expect(json, ':')) return 0;
+    while (field < 3 && strcmp(key, fields[field])) field++;
+    json->text = text; /* keys are not kept */
+    if (field == 3) return cnv__json_fail(json, "an unknown field");
+    if (seen[field]++) return cnv__json_fail(json, "a field for the second time");
+    if (field == 1) return cnv__json_numbers(json, tensor->shape, 8, &tensor->rank);
+    if (field == 2) {
+        if (!cnv__json_numbers(json, offsets, 2, &count)) return 0;
+        return count == 2 || cnv__json_fail(json, "data_offsets without begin and end");
+    }
+    if (!(dtype = cnv__json_string(json))) return 0;
+    json->text = text;
+    if (!cnv__dtype_bytes(dtype))
+        return cnv__fail("tensor \"%.80s\": unknown dtype \"%.80s\"", tensor->name, dtype);
+    strcpy(tensor->dtype, dtype); /* all that are known fit */
+    return 1;
+}
+
+/* Reads {"dtype":...,"shape":...,"data_offsets":...} and checks it against the file's data. */
+static int cnv__read_entry(cnv__json *json, cnv_safetensor *tensor, const unsigned char *data,
+                           size_t data_bytes)
+{
+    int i, seen[3] = {0, 0, 0};
+    size_t offsets[2] = {0, 0}, bytes;
+    char shape[CNV__SHAPE_TEXT];
+    json->tensor = tensor->name;
+    if (!cnv__json_expect(json, '{')) return 0;
+    if (!cnv__json_take(json, '}')) {
+        do {
+            if (!cnv__read_field(json, tensor, offsets, seen)) return 0;
+        } while (cnv__json_take(json, ','));
+        if (!cnv__json_expect(json, '}')) return 0;
+    }
+    if (!seen[0] || !seen[1] || !seen[2])
+        return cnv__json_fail(json, "dtype, shape or data_offsets is missing");
+    json->tensor = NULL;
+    if (offsets[0] > offsets[1] || offsets[1] > data_bytes)
+        return cnv__fail("tensor \"%.80s\": data_offsets [%zu,%zu] in %zu bytes of data",
+                         tensor->name, offsets[0], offsets[1], data_bytes);
+    tensor->bytes = data + offsets[0];
+    tensor->byte_count = offsets[1] - offsets[0];
+    cnv__shape_text(tensor->rank, tensor->shape, shape);
+    bytes = cnv__dtype_bytes(tensor->dtype);
+    for (i = 0; i < tensor->rank; i++)
+        if (!cnv__multiply(bytes, tensor->shape[i], &bytes))
+            return cnv__fail("tensor \"%.80s\": %s of %s is more than memory can hold",
+                             tensor->name, tensor->dtype, shape);
+    if (bytes != tensor->byte_count)
+        return cnv__fail(
+            "tensor \"%.80s\": %s of %s takes %zu bytes, but its data_offsets hold %zu",
+            tensor->name, tensor->dtype, shape, bytes, tensor->byte_count);
+    return 1;
+}
+
+/* Reads the object of strings under "__metadata__". */
+static int cnv__read_metadata(cnv__json *json, cnv_safetensors *file)
+{
+    const char *key, *value;
+    if (!cnv__json_expect(json, '{')) return 0;
+    if (cnv__json_take(json, '}')) return 1;
+    do {
+        if (file->metadata_count == CNV__MOST_TENSORS)
+            return cnv__fail("more than %d entries of metadata", (int)CNV__MOST_TENSORS);
+        if (!(key = cnv__json_string(json)) || !cnv__json_expect(json, ':') ||
+            !(value = cnv__json_string(json)))
+            return 0;
+        file->metadata[2 * file->metadata_count] = key;
+        file->metadata[2 * file->metadata_count++ + 1] = value;
+    } while (cnv__json_take(json, ','));
+    return cnv__json_expect(json, '}');
+}
+
+/* Reads the whole header. */
+static int cnv__read_header(cnv__json *json, cnv_safetensors *file, size_t data_bytes)
+{
+    int metadata_seen = 0;
+    const char *name;
+    cnv__json_expect(json, '{');
+    if (!cnv__json_take(json, '}')) {
+        do {
+            if (!(name = cnv__json_string(json)) || !cnv__json_expect(json, ':')) return 0;
+            if (!strcmp(name, "__metadata__")) {
+                if (metadata_seen++)
+                    return cnv__json_fail(json, "__metadata__ for the second time");
+                if (!cnv__read_metadata(json, file)) return 0;
+                continue;
+            }
+            if (file->count == CNV__MOST_TENSORS)
+                return cnv__fail("more than %d tensors", (int)CNV__MOST_TENSORS);
+            file->tensors[file->count].name = name;
+            if (!cnv__read_entry(json, &file->tensors[file->count++], json->end, data_bytes))
+                return 0;
+        } while (cnv__json_take(json, ','));
+        if (!cnv__json_expect(json, '}')) return 0;
+    }
+    cnv__json_space(json); /* the padding */
+    return json->at == json->end || cnv__json_fail(json, "something after the closing brace");
+}
+
+/* Sorts the tensors by place: each must begin where the one before it ends. */
+static int cnv__check_places(cnv_safetensors *file, const unsigned char *data, size_t data_bytes)
+{
+    size_t begin, end = 0;
+    int i;
+    cnv__sort(file->tensors, (size_t)file->count, sizeof *file->tensors, cnv__order_by_place);
+    for (i = 0; i < file->count; i++) {
+        const cnv_safetensor *t = &file->tensors[i];
+        begin = (size_t)(t->bytes - data);
+        if (begin < end)
+            return cnv__fail("tensor \"%.80s\" begins at %zu, inside \"%.80s\", which ends at %zu",
+                             t->name, begin, t[-1].name, end);
+        if (begin > end)
+            return cnv__fail("tensor \"%.80s\" begins at %zu, leaving a hole from %zu", t->name,
+                             begin, end);
+        end += t->byte_count;
+    }
+    if (end == data_bytes) return 1;
+    return cnv__fail("the tensors end at %zu, the file's data only at %zu", end, data_bytes);
+}
+
+/* Sorts names and keys, for finding them, and refuses doubles. */
+static int cnv__check_names(cnv_safetensors *file)
+{
+    cnv_safetensor **by_name = (cnv_safetensor **)file->memory;
+    int i;
+    for (i = 0; i < file->count; i++) by_name[i] = &file->tensors[i];
+    cnv__sort(by_name, (size_t)file->count, sizeof *by_name, cnv__order_by_name);
+    for (i = 1; i < file->count; i++)
+        if (!strcmp(by_name[i]->name, by_name[i - 1]->name))
+            return cnv__fail("two tensors are named \"%.80s\"", by_name[i]->name);
+    cnv__sort(file->metadata, (size_t)file->metadata_count, 2 * sizeof *file->metadata,
+              cnv__order_by_key);
+    for (i = 1; i < file->metadata_count; i++)
+        if (!strcmp(file->metadata[2 * i], file->metadata[2 * i - 2]))
+            return cnv__fail("two entries of metadata are named \"%.80s\"", file->metadata[2 * i]);
+    return 1;
+}
+
+/* Room for all that a header of N bytes can describe, in one piece: tensors in the order of their
+   names, tensors, metadata, *text. A tensor opens a brace, a key of metadata is followed by a
+   colon. */
+static cnv_safetensors *cnv__safetensors_new(const unsigned char *header, size_t bytes, char **text)
+{
+    cnv_safetensors *file = (cnv_safetensors *)cnv__allocate(1, sizeof *file);
+    size_t tensors = 0, pairs = 0, table, i;
+    if (!file) return NULL;
+    for (i = 0; i < bytes; i++) {
+        tensors += header[i] == '{' && tensors < CNV__MOST_TENSORS;
+        pairs += header[i] == ':' && pairs < CNV__MOST_TENSORS;
+    }
+    memset(file, 0, sizeof *file);
+    table = tensors * (sizeof(cnv_safetensor *) + sizeof(cnv_safetensor));
+    table += pairs * 2 * sizeof(char *);
+    file->memory = cnv__allocate(1, table + bytes);
+    if (!file->memory) {
+        CNNVIS_FREE(file);
+        return NULL;
+    }
+    memset(file->memory, 0, table);
+    file->tensors = (cnv_safetensor *)((cnv_safetensor **)file->memory + tensors);
+    file->metadata = (const char **)(file->tensors + tensors);
+    *text = (char *)file->memory + table;
+    return file;
+}
+
+/* N, the length of the header, or 0 with a message. */
+static size_t cnv__header_bytes(const unsigned char *start, size_t count)
+{
+    uint64_t bytes = 0;
+    int i;
+    if (count < 8) return (size_t)cnv__fail("not a safetensors file: it has %zu bytes", count);
+    for (i = 7; i >= 0; i--) bytes = bytes << 8 | start[i];
+    if (bytes > 100000000)
+        return (size_t)cnv__fail(
+            "not a safetensors file: a header of %.0f bytes is above 100000000", (double)bytes);
+    if (bytes > count - 8)
+        return (size_t)cnv__fail("cut off: a header of %.0f bytes in a file of %zu", (double)bytes,
+                                 count);
+    if (!bytes || start[8] != '{')
+        return (size_t)cnv__fail("not a safetensors file: no '{' begins the header");
+    return (size_t)bytes;
+}
+
+CNVDEF void cnv_safetensors_close(cnv_safetensors *file)
+{
+    if (!file) return;
+#ifdef CNV__MMAP
+    if (file->mapped) munmap(file->map, file->map_bytes);
+#endif
+    if (!file->mapped) CNNVIS_FREE(file->map);
+    CNNVIS_FREE(file->memory);
+    CNNVIS_FREE(file);
+}
+
+CNVDEF cnv_safetensors *cnv_safetensors_parse(const void *bytes, size_t count)
+{
+    const unsigned char *start = (const unsigned char *)bytes;
+    size_t length = cnv__header_bytes(start, count), data_bytes;
+    cnv__json json;
+    cnv_safetensors *file = length ? cnv__safetensors_new(start + 8, length, &json.text) : NULL;
+    if (!file) return NULL;
+    json.start = json.at = start + 8;
+    json.end = json.start + length;
+    json.tensor = NULL;
+    data_bytes = count - 8 - length;
+    if (!cnv__read_header(&json, file, data_bytes) ||
+        !cnv__check_places(file, json.end, data_bytes) || !cnv__check_names(file)) {
+        cnv_safetensors_close(file);
+        return NULL;
+    }
+    return file;
+}
+
+CNVDEF const cnv_safetensor *cnv_safetensors_find(const cnv_safetensors *file, const char *name)
+{
+    cnv_safetensor *const *by_name = (cnv_safetensor *const *)file->memory;
+    int low = 0, high = file->count;
+    while (low < high) { /* name is at low or beyond, but before high */
+        int middle = (low + high) / 2, order = strcmp(name, by_name[middle]->name);
+        if (order == 0) return by_name[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    cnv__fail("no tensor is named \"%.80s\"", name);
+    return NULL;
+}
+
+CNVDEF const char *cnv_safetensors_metadata(const cnv_safetensors *file, const char *key)
+{
+    int i;
+    for (i = 0; i < file->metadata_count; i++)
+        if (!strcmp(file->metadata[2 * i], key)) return file->metadata[2 * i + 1];
+    cnv__fail("no metadata is named \"%.80s\"", key);
+    return NULL;
+}
+
+static float cnv__float_from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Half precision: 1 sign, 5 exponent and 10 mantissa bits. A float has every such number. */
+static float cnv__float_from_half(uint32_t half)
+{
+    uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 0x3FF;
+    if (exponent == 0) return (float)mantissa / (sign ? -16777216.0f : 16777216.0f); /* / 2^24 */
+    if (exponent == 31) return cnv__float_from_bits(sign | 0x7F800000 | mantissa << 13);
+    return cnv__float_from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13);
+}
+
+/* One number of `size` little-endian bytes, which tell the type but for F16 and BF16. */
+static cnv_real cnv__number(const unsigned char *bytes, size_t size, int brain)
+{
+    uint64_t bits = 0;
+    size_t i;
+    double wide;
+    for (i = size; i-- > 0;) bits = bits << 8 | bytes[i];
+    if (size == 2 && brain) return (cnv_real)cnv__float_from_bits((uint32_t)bits << 16);
+    if (size == 2) return (cnv_real)cnv__float_from_half((uint32_t)bits);
+    if (size == 4) return (cnv_real)cnv__float_from_bits((uint32_t)bits);
+    memcpy(&wide, &bits, sizeof wide);
+    return (cnv_real)wide;
+}
+
+CNVDEF int cnv_safetensor_read(const cnv_safetensor *tensor, cnv_real *values, size_t count)
+{
+    const char *dtype = tensor->dtype;
+    size_t size = cnv__dtype_bytes(dtype), i;
+    if (strcmp(dtype, "F32") && strcmp(dtype, "F16") && strcmp(dtype, "BF16") &&
+        strcmp(dtype, "F64"))
+        return cnv__fail("tensor \"%.80s\" is of type %s; F32, F16, BF16 and F64 can be read",
+                         tensor->name, dtype);
+    if (tensor->byte_count / size != count)
+        return cnv__fail("tensor \"%.80s\" has %zu numbers, not %zu", tensor->name,
+                         tensor->byte_count / size, count);
+    for (i = 0; i < count; i++)
+        values[i] = cnv__number(tensor->bytes + i * size, size, dtype[0] == 'B');
+    return 1;
+}
+
+/* ---- 10.3 Weights ---- */
+
+/* The shape that a parameter has in files: [n,c,h,w], [n,c], or [c]. */
+static void cnv__param_shape(const cnv_param *param, size_t shape[4])
+{
+    const cnv_tensor *t = &param->value;
+    shape[0] = (size_t)(param->rank == 1 ? t->c : t->n);
+    shape[1] = (size_t)t->c, shape[2] = (size_t)t->h, shape[3] = (size_t)t->w;
+}
+
+static int cnv__has_shape(const cnv_safetensor *tensor, const cnv_param *param)
+{
+    size_t shape[4];
+    cnv__param_shape(param, shape);
+    return tensor->rank == param->rank &&
+           !memcmp(tensor->shape, shape, (size_t)param->rank * sizeof *shape);
+}
+
+/* What does not match between a file and a network. */
+typedef struct {
+    int missing, misshapen, unused;                   /* how many */
+    const cnv_param *first_missing, *first_misshapen; /* and which first */
+    const cnv_safetensor *first_unused;
+} cnv__mismatch;
+
+static int cnv__compare_weights(const cnv_net *net, const cnv_safetensors *file,
+                                cnv__mismatch *found)
+{
+    char *used = (char *)cnv__allocate((size_t)file->count, 1);
+    int i;
+    if (!used) return 0;
+    memset(used, 0, (size_t)file->count);
+    memset(found, 0, sizeof *found);
+    for (i = 0; i < net->param_count; i++) {
+        const cnv_param *param = &net->params[i];
+        const cnv_safetensor *tensor = cnv_safetensors_find(file, param->name);
+        if (tensor) used[tensor - file->tensors] = 1;
+        if (!tensor && !found->missing++) found->first_missing = param;
+        if (tensor && !cnv__has_shape(tensor, param) && !found->misshapen++)
+            found->first_misshapen = param;
+    }
+    for (i = 0; i < file->count; i++)
+        if (!used[i] && !found->unused++) found->first_unused = &file->tensors[i];
+    CNNVIS_FREE(used);
+    return 1;
+}
+
+/* Puts all that does not match into one sentence. */
+static int cnv__fail_mismatch(const cnv_net *net, const cnv_safetensors *file,
+                              const cnv__mismatch *found)
+{
+    char missing[160] = "", misshapen[360] = "", unused[160] = "";
+    char has[CNV__SHAPE_TEXT], wants[CNV__SHAPE_TEXT];
+    const cnv_param *param = found->first_misshapen;
+    size_t shape[4];
+    if (found->missing)
+        snprintf(missing, sizeof missing, "%d of %d parameters %s missing (first \"%s\")",
+                 found->missing, net->param_count, found->missing == 1 ? "is" : "are",
+                 found->first_missing->name);
+    if (param) {
+        const cnv_safetensor *tensor = cnv_safetensors_find(file, param->name);
+        cnv__param_shape(param, shape);
+        snprintf(misshapen, sizeof misshapen,
+                 "%s%d %s another shape (first \"%s\": the file has %.90s, the network wants %s)",
+                 found->missing ? ", " : "", found->misshapen,
+                 found->misshapen == 1 ? "has" : "have", param->name,
+                 cnv__shape_text(tensor->rank, tensor->shape, has),
+                 cnv__shape_text(param->rank, shape, wants));
+    }
+    if (found->unused)
+        snprintf(unused, sizeof unused, ", %d %s no place in the network (first \"%.80s\")",
+                 found->unused, found->unused == 1 ? "tensor has" : "tensors have",
+                 found->first_unused->name);
+    return cnv__fail("%s%s%s", missing, misshapen, unused);
+}
+
+/* The tensor for a parameter, new: converted, or with `keep` a view of the file's memory where
+   that holds floats as this machine has them. */
+static int cnv__weights_from_file(const cnv_param *param, const cnv_safetensors *file, int keep,
+                                  cnv_tensor *weights)
+{
+    const cnv_tensor *t = &param->value;
+    const cnv_safetensor *tensor = cnv_safetensors_find(file, param->name);
+    size_t offset = keep ? (size_t)(tensor->bytes - (const unsigned char *)file->map) : 0;
+    void *place = keep ? (unsigned char *)file->map + offset : NULL;
+    static const uint16_t one = 1;
+    unsigned char little_endian;
+    memcpy(&little_endian, &one, 1);
+    memset(weights, 0, sizeof *weights);
+    if (keep && little_endian && !strcmp(tensor->dtype, "F32") &&
+        sizeof(cnv_real) == sizeof(float) && (uintptr_t)place % sizeof(float) == 0) {
+        *weights = cnv_tensor_view((cnv_real *)place, t->n, t->c, t->h, t->w);
+        return 1;
+    }
+    return cnv_tensor_resize(weights, t->n, t->c, t->h, t->w) &&
+           cnv_safetensor_read(tensor, weights->data, cnv_tensor_size(weights));
+}
+
+/* Loads all weights or none. With `keep` (which is then the file) weights may become views of the
+   file's memory, and the network takes the file. */
+static int cnv__load(cnv_net *net, const cnv_safetensors *file, cnv_safetensors *keep)
+{
+    cnv__mismatch found;
+    cnv_tensor *fresh;
+    size_t count = (size_t)net->param_count;
+    int i, loaded = 0;
+    if (net->broken) return cnv__fail("%s", net->message);
+    if (!cnv__compare_weights(net, file, &found)) return 0;
+    if (found.missing || found.misshapen) return cnv__fail_mismatch(net, file, &found);
+    if (!(fresh = (cnv_tensor *)cnv__allocate(count, sizeof *fresh))) return 0;
+    memset(fresh, 0, count * sizeof *fresh);
+    while (loaded < net->param_count &&
+           cnv__weights_from_file(&net->params[loaded], file, keep != NULL, &fresh[loaded]))
+        loaded++;
+    for (i = 0; i < net->param_count; i++) { /* what is not wanted any more: the new or the old */
+        cnv_tensor_free(loaded < net->param_count ? &fresh[i] : &net->params[i].value);
+        if (loaded == net->param_count) net->params[i].value = fresh[i];
+    }
+    CNNVIS_FREE(fresh);
+    if (loaded < net->param_count) return 0;
+    if (net->file != file) cnv_safetensors_close(net->file); /* no weight points into it any more */
+    if (net->file != file || keep) net->file = keep;
+    net->unused_tensors = found.unused;
+    cnv_weights_changed(net);
+    return 1;
+}
+
+CNVDEF int cnv_load_parsed(cnv_net *net, const cnv_safetensors *file)
+{
+    return cnv__load(net, file, NULL);
+}
+
+/* ---- 10.4 PNM pictures ----
+
+   "P6 # a comment\n640 480\n255\n" and then 640*480*3 bytes; P5: gray. With numbers in place of
+   bytes: P3, P2. Above 255 a sample takes two bytes, the greater first. */
+
+typedef struct {
+    const unsigned char *at, *end;
+    int kind, width, height, channels, most; /* kind: 2, 3, 5 or 6; most: what white is called */
+} cnv__pnm;
+
+static int cnv__pnm_is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* Steps over white space and comments, which run from a # to the end of the line. */
+static void cnv__pnm_space(cnv__pnm *pnm)
+{
+    int comment = 0;
+    for (; pnm->at < pnm->end; pnm->at++) {
+        unsigned char c = *pnm->at;
+        if (c == '#') comment = 1;
+        if (c == '\n' || c == '\r') comment = 0;
+        if (!comment && !cnv__pnm_is_space(c)) return;
+    }
+}
+
+/* Reads a number 0 ... most. White space, a comment or the end of the file must follow it. */
+static int cnv__pnm_number(cnv__pnm *pnm, const char *what, int most, int *number)
+{
+    const unsigned char *first;
+    *number = 0;
+    cnv__pnm_space(pnm);
+    for (first = pnm->at; pnm->at < pnm->end && *pnm->at >= '0' && *pnm->at <= '9'; pnm->at++) {
+        int digit = *pnm->at - '0';
+        if (digit > most || *number > (most - digit) / 10)
+            return cnv__fail("PNM picture: a %s above %d", what, most);
+        *number = *number * 10 + digit;
+    }
+    if (first == pnm->end) return cnv__fail("PNM picture: cut off before a %s", what);
+    if (first == pnm->at || (pnm->at < pnm->end && *pnm->at != '#' && !cnv__pnm_is_space(*pnm->at)))
+        return cnv__fail("PNM picture: a %s that is no number", what);
+    return 1;
+}
+
+/* Is it P2, P3, P5 or P6? */
+static int cnv__is_pnm(const unsigned char *bytes, size_t count)
+{
+    return count > 2 && bytes[0] == 'P' && bytes[1] && strchr("2356", bytes[1]) &&
+           (bytes[2] == '#' || cnv__pnm_is_space(bytes[2]));
+}
+
+/* Reads everything before the samples, and makes sure that they are there. */
+static int cnv__pnm_header(cnv__pnm *pnm)
+{
+    size_t bytes, there;
+    if (!cnv__is_pnm(pnm->at, (size_t)(pnm->end - pnm->at)))
+        return cnv__fail("not a PNM picture: it begins with none of P2, P3, P5, P6");
+    pnm->kind = pnm->at[1] - '0';
+    pnm->channels = pnm->kind == 3 || pnm->kind == 6 ? 3 : 1;
+    pnm->at += 2;
+    if (!cnv__pnm_number(pnm, "width", INT_MAX, &pnm->width) ||
+        !cnv__pnm_number(pnm, "height", INT_MAX, &pnm->height) ||
+        !cnv__pnm_number(pnm, "maximum", 65535, &pnm->most))
+        return 0;
+    if (!pnm->width || !pnm->height || !pnm->most)
+        return cnv__fail("PNM picture: %d x %d pixels with maximum %d", pnm->width, pnm->height,
+                         pnm->most);
+    if (pnm->kind >= 5) { /* one white space, or a comment and the end of its line */
+        if (pnm->at < pnm->end && *pnm->at == '#')
+            while (pnm->at < pnm->end && *pnm->at != '\n' && *pnm->at != '\r') pnm->at++;
+        if (pnm->at < pnm->end) pnm->at++;
+    }
+    there = (size_t)(pnm->end - pnm->at) + (pnm->kind < 5); /* "1 2 3": the last needs no space */
+    bytes = (size_t)pnm->channels * (pnm->kind < 5 || pnm->most > 255 ? 2 : 1);
+    if (!cnv__multiply(bytes, (size_t)pnm->width, &bytes) ||
+        !cnv__multiply(bytes, (size_t)pnm->height, &bytes) || bytes > there)
+        return cnv__fail("PNM picture: cut off: %zu bytes cannot hold %d x %d pixels", there,
+                         pnm->width, pnm->height);
+    return 1;
+}
+
+/* Reads the next sample, 0 ... most. */
+static int cnv__pnm_sample(cnv__pnm *pnm, int *sample)
+{
+    if (pnm->kind < 5) return cnv__pnm_number(pnm, "sample", pnm->most, sample);
+    *sample = *pnm->at++;
+    if (pnm->most > 255) *sample = *sample << 8 | *pnm->at++;
+    if (*sample <= pnm->most) return 1;
+    return cnv__fail("PNM picture: a sample above %d", pnm->most);
+}
+
+CNVDEF int cnv_pnm_decode(const void *bytes, size_t count, cnv_tensor *image)
+{
+    cnv__pnm pnm, checked;
+    size_t i, pixels, channels;
+    int sample;
+    pnm.at = (const unsigned char *)bytes;
+    pnm.end = pnm.at + count;
+    if (!cnv__pnm_header(&pnm)) return 0;
+    channels = (size_t)pnm.channels;
+    pixels = (size_t)pnm.width * (size_t)pnm.height;
+    checked = pnm;
+    for (i = 0; i < pixels * channels; i++) /* once to see, so that a bad picture changes nothing */
+        if (!cnv__pnm_sample(&checked, &sample)) return 0;
+    if (!cnv_tensor_resize(image, 1, pnm.channels, pnm.height, pnm.width)) return 0;
+    for (i = 0; i < pixels * channels && cnv__pnm_sample(&pnm, &sample); i++)
+        image->data[i % channels * pixels + i / channels] = (cnv_real)sample / (cnv_real)pnm.most;
+    return 1;
+}
+
+#ifndef CNNVIS_NO_STDIO
+
+/* ---- 10.5 Reading files ---- */
+
+/* Puts the path before the message; returns 0. */
+static int cnv__fail_in(const char *path)
+{
+    char message[sizeof cnv__message];
+    memcpy(message, cnv__message, sizeof message);
+    return cnv__fail("\"%.200s\": %s", path, message);
+}
+
+/* The contents of a file, or of anything that can be read to its end; NULL with a message. */
+static void *cnv__read_file(const char *path, size_t *count)
+{
+    FILE *stream = fopen(path, "rb");
+    size_t capacity = 1 << 16;
+    unsigned char *bytes = NULL, *more;
+    int error = stream ? 0 : errno, whole = 0;
+    *count = 0;
+    while (!error && !whole) {
+        more = (unsigned char *)CNNVIS_REALLOC(bytes, capacity);
+        if (more) {
+            bytes = more;
+            *count += fread(bytes + *count, 1, capacity - *count, stream);
+        }
+        error = !more ? ENOMEM : ferror(stream) ? errno : 0;
+        whole = *count < capacity;
+        capacity *= 2; /* long before this overflows, there is no memory */
+    }
+    if (stream) fclose(stream);
+    if (!error) return bytes;
+    cnv__fail("cannot read \"%.200s\": %s", path, strerror(error));
+    CNNVIS_FREE(bytes);
+    return NULL;
+}
+
+/* Maps a regular file, so that its bytes come from the disk when they are first looked at, and
+   pages that are written to become copies; NULL where that cannot be done. */
+static void *cnv__map_file(const char *path, size_t *count)
+{
+    void *map = NULL;
+#ifdef CNV__MMAP
+    struct stat about;
+    int descriptor = open(path, O_RDONLY | O_NONBLOCK);
+    if (descriptor < 0) return NULL;
+    if (!fstat(descriptor, &about) && S_ISREG(about.st_mode) && about.st_size > 0 &&
+        (uint64_t)about.st_size < PTRDIFF_MAX) {
+        *count = (size_t)about.st_size;
+        map = mmap(NULL, *count, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+        if (map == MAP_FAILED) map = NULL;
+    }
+    close(descriptor); /* the map stays */
+#else
+    (void)path, (void)count;
+#endif
+    return map;
+}
+
+CNVDEF cnv_safetensors *cnv_safetensors_open(const char *path)
+{
+    size_t count = 0;
+    void *map = cnv__map_file(path, &count), *bytes = map ? map : cnv__read_file(path, &count);
+    cnv_safetensors *file = bytes ? cnv_safetensors_parse(bytes, count) : NULL;
+    if (file) {
+        file->map = bytes;
+        file->map_bytes = count;
+        file->mapped = map != NULL;
+        return file;
+    }
+    if (bytes) cnv__fail_in(path);
+#ifdef CNV__MMAP
+    if (map) munmap(map, count);
+#endif
+    if (!map) CNNVIS_FREE(bytes);
+    return NULL;
+}
+
+CNVDEF int cnv_load(cnv_net *net, const char *path)
+{
+    cnv_safetensors *file;
+    if (net->broken) return cnv__fail("%s", net->message);
+    if (!(file = cnv_safetensors_open(path))) return 0;
+    if (cnv__load(net, file, file)) return 1;
+    cnv_safetensors_close(file);
+    return cnv__fail_in(path);
+}
+
+#ifdef STBI_VERSION /* stb_image.h was included before: it reads JPEG, PNG and more */
+
+static int cnv__decode_other(const char *path, const void *bytes, size_t count, cnv_tensor *image)
+{
+    const unsigned char *start = (const unsigned char *)bytes;
+    int w = 0, h = 0, in_file = 0, bytes_in = count < INT_MAX ? (int)count : 0, shaped;
+    size_t i, plane, channels;
+    unsigned char *pixels = NULL;
+    if (stbi_info_from_memory(start, bytes_in, &w, &h, &in_file))
+        pixels = stbi_load_from_memory(start, bytes_in, &w, &h, &in_file, in_file < 3 ? 1 : 3);
+    if (!pixels) return cnv__fail("stb_image.h cannot read \"%.200s\"", path);
+    channels = in_file < 3 ? 1 : 3; /* transparency is dropped */
+    plane = (size_t)w * (size_t)h;
+    shaped = cnv_tensor_resize(image, 1, (int)channels, h, w);
+    for (i = 0; shaped && i < plane * channels; i++)
+        image->data[i % channels * plane + i / channels] = (cnv_real)pixels[i] / 255;
+    stbi_image_free(pixels);
+    return shaped;
+}
+
+#else
+
+static int cnv__decode_other(const char *path, const void *bytes, size_t count, cnv_tensor *image)
+{
+    (void)bytes, (void)count, (void)image;
+    return cnv__fail("\"%.150s\" is not a PNM picture: convert it (convert cat.jpg cat.ppm) or "
+                     "include stb_image.h before cnnvis.h",
+                     path);
+}
+
+#endif
+
+CNVDEF int cnv_image_load(const char *path, cnv_tensor *image)
+{
+    size_t count;
+    void *bytes = cnv__read_file(path, &count);
+    int loaded;
+    if (!bytes) return 0;
+    if (!cnv__is_pnm((const unsigned char *)bytes, count))
+        loaded = cnv__decode_other(path, bytes, count, image);
+    else
+        loaded = cnv_pnm_decode(bytes, count, image) || cnv__fail_in(path);
+    CNNVIS_FREE(bytes);
+    return loaded;
+}
+
+/* ---- 10.6 Writing files ---- */
+
+/* A file on its way: it is written beside its place and moved there when it is whole. */
+typedef struct {
+    const char *path;
+    char *temporary;
+    FILE *stream; /* write to it; whether that went well is asked at the end */
+} cnv__output;
+
+static int cnv__output_begin(cnv__output *output, const char *path)
+{
+    size_t length = strlen(path);
+#ifdef CNV__MMAP
+    struct stat about;
+    if (!stat(path, &about) && !S_ISREG(about.st_mode))
+        return cnv__fail("cannot write \"%.200s\": not a regular file", path); /* a device */
+#endif
+    output->path = path;
+    output->temporary = (char *)cnv__allocate(length + 5, 1);
+    if (!output->temporary) return 0;
+    memcpy(output->temporary, path, length);
+    memcpy(output->temporary + length, ".tmp", 5);
+    output->stream = fopen(output->temporary, "wb");
+    if (output->stream) return 1;
+    cnv__fail("cannot write \"%.200s\": %s", output->temporary, strerror(errno));
+    CNNVIS_FREE(output->temporary);
+    return 0;
+}
+
+/* Finishes: the file is in its place, or nothing is. good == 0: the caller failed, and said so. */
+static int cnv__output_end(cnv__output *output, int good)
+{
+    int failed = ferror(output->stream), error = errno;
+    if (fflush(output->stream) && !failed) failed = 1, error = errno;
+    if (fclose(output->stream) && !failed) failed = 1, error = errno;
+#ifdef _WIN32
+    if (!failed && good) remove(output->path); /* where rename does not replace */
+#endif
+    if (!failed && good && rename(output->temporary, output->path)) failed = 1, error = errno;
+    if (failed) cnv__fail("cannot write \"%.200s\": %s", output->path, strerror(error));
+    if (failed || !good) remove(output->temporary);
+    CNNVIS_FREE(output->temporary);
+    return !failed && good;
+}
+
+/* Writes a string as JSON has it: quotes, backslashes and control characters escaped. */
+static void cnv__write_string(FILE *stream, const char *text)
+{
+    fputc('"', stream);
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\' || (unsigned char)*text < 32)
+            fprintf(stream, "\\u%04x", (unsigned)*text);
+        else
+            fputc(*text, stream);
+    fputc('"', stream);
+}
+
+/* Writes a number, little endian. */
+static void cnv__write_number(FILE *stream, uint64_t number, size_t bytes)
+{
+    unsigned char little[8];
+    size_t i;
+    for (i = 0; i < bytes; i++, number >>= 8) little[i] = (unsigned char)(number & 255);
+    fwrite(little, 1, bytes, stream);
+}
+
+static void cnv__write_floats(FILE *stream, const cnv_tensor *t)
+{
+    size_t i, size = cnv_tensor_size(t);
+    for (i = 0; i < size; i++) {
+        float value = (float)t->data[i];
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        cnv__write_number(stream, bits, sizeof bits);
+    }
+}
+
+/* Writes the JSON that says what the parameters are and where. */
+static void cnv__write_header(FILE *stream, const cnv_net *net, const char *const *metadata)
+{
+    size_t shape[4], begin = 0, end;
+    int i, k;
+    fputc('{', stream);
+    for (i = 0; metadata && metadata[i]; i++) {
+        fputs(i == 0 ? "\"__metadata__\":{" : i % 2 ? ":" : ",", stream);
+        cnv__write_string(stream, metadata[i]);
+    }
+    if (i) fputs(net->param_count ? "}," : "}", stream);
+    for (i = 0; i < net->param_count; i++, begin = end) {
+        const cnv_param *param = &net->params[i];
+        end = begin + 4 * cnv_tensor_size(&param->value);
+        cnv__param_shape(param, shape);
+        cnv__write_string(stream, param->name);
+        fputs(":{\"dtype\":\"F32\",\"shape\":[", stream);
+        for (k = 0; k < param->rank; k++) fprintf(stream, k ? ",%zu" : "%zu", shape[k]);
+        fprintf(stream, "],\"data_offsets\":[%zu,%zu]}", begin, end);
+        if (i + 1 < net->param_count) fputc(',', stream);
+    }
+    fputc('}', stream);
+}
+
+/* What was written is read before it takes its place: a name twice, or one that is not UTF-8, makes
+   no weight file. (Weights may be mapped from the very file that is replaced: a map keeps it
+   alive.) */
+CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *metadata)
+{
+    cnv__output output;
+    cnv_safetensors *written = NULL;
+    long header;
+    int i, whole;
+    if (net->broken) return cnv__fail("%s", net->message);
+    if (!cnv__output_begin(&output, path)) return 0;
+    cnv__write_number(output.stream, 0, 8); /* the header's length, which is known below */
+    cnv__write_header(output.stream, net, metadata);
+    while ((header = ftell(output.stream)) % 8 > 0) fputc(' ', output.stream);
+    for (i = 0; i < net->param_count; i++) cnv__write_floats(output.stream, &net->params[i].value);
+    whole = !fseek(output.stream, 0, SEEK_SET);
+    cnv__write_number(output.stream, (uint64_t)(header - 8), 8);
+    whole = !fflush(output.stream) && whole && !ferror(output.stream);
+    if (!whole)
+        cnv__fail("cannot write \"%.200s\": %s", path, strerror(errno));
+    else
+        written = cnv_safetensors_open(output.temporary);
+    cnv_safetensors_close(written);
+    return cnv__output_end(&output, written != NULL);
+}
+
+/* ---- 10.7 Saving pictures ---- */
+
+/* PNG is stb_image_write.h's work. If your file uses it too, include it before cnnvis.h. */
+#ifndef INCLUDE_STB_IMAGE_WRITE_H
+#ifdef __has_include
+#if __has_include(<stb/stb_image_write.h>)
+#define CNV__STB_IMAGE_WRITE <stb/stb_image_write.h>
+#elif __has_include(<stb_image_write.h>)
+#define CNV__STB_IMAGE_WRITE <stb_image_write.h>
+#endif
+#endif
+#ifdef CNV__STB_IMAGE_WRITE
+#define STB_IMAGE_WRITE_STATIC /* so that another source file may have its own */
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#ifdef __GNUC__ /* little of it is used */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#include CNV__STB_IMAGE_WRITE
+#ifdef __GNUC__
+#pragma GCC diagnostic pop
+#endif
+#undef STB_IMAGE_WRITE_STATIC
+#undef STB_IMAGE_WRITE_IMPLEMENTATION
+#endif
+#endif
+
+#ifdef INCLUDE_STB_IMAGE_WRITE_H
+
+static void cnv__write_png(void *stream, void *bytes, int count)
+{
+    fwrite(bytes, 1, (size_t)count, (FILE *)stream);
+}
+
+/* bytes [h][w][channels] */
+static int cnv__save_png(const char *path, int w, int h, int channels, const unsigned char *bytes)
+{
+    cnv__output output;
+    int good;
+    if ((double)w * h * channels + h > INT_MAX / 4.0) /* beyond, stb's ints would overflow */
+        return cnv__fail("%d x %d pixels are too many for a PNG: save \"%.200s\" as .ppm", w, h,
+                         path);
+    if (!cnv__output_begin(&output, path)) return 0;
+    good = stbi_write_png_to_func(cnv__write_png, output.stream, w, h, channels, bytes, 0);
+    if (!good) cnv__fail("out of memory for the PNG \"%.200s\"", path);
+    return cnv__output_end(&output, good);
+}
+
+#else
+
+static int cnv__save_png(const char *path, int w, int h, int channels, const unsigned char *bytes)
+{
+    (void)w, (void)h, (void)channels, (void)bytes;
+    return cnv__fail(
+        "\"%.150s\" cannot be saved: stb_image_write.h was not there when this program "
+        "was compiled (Debian: apt install libstb-dev, macOS: brew install stb); .ppm "
+        "always works",
+        path);
+}
+
+#endif
+
+/* bytes [h][w][channels] */
+static int cnv__save_pnm(const char *path, int w, int h, int channels, const unsigned char *bytes)
+{
+    cnv__output output;
+    if (!cnv__output_begin(&output, path)) return 0;
+    fprintf(output.stream, "P%d\n%d %d\n255\n", channels == 3 ? 6 : 5, w, h);
+    fwrite(bytes, 1, (size_t)w * (size_t)h * (size_t)channels, output.stream);
+    return cnv__output_end(&output, 1);
+}
+
+/* Does the path end so, in small or capital letters? */
+static int cnv__ends_in(const char *path, const char *ending)
+{
+    size_t length = strlen(path), i;
+    if (length < 4) return 0;
+    for (i = 0; i < 4 && (path[length - 4 + i] | 32) == (ending[i] | 32);) i++;
+    return i == 4;
+}
+
+/* Numbers in [0,1] to bytes [h][w][channels]; gray may become RGB. NaN becomes 0. */
+static unsigned char *cnv__image_bytes(const cnv_tensor *image, size_t channels)
+{
+    size_t plane = (size_t)image->h * (size_t)image->w, i, k;
+    unsigned char *bytes = (unsigned char *)cnv__allocate(plane, channels);
+    if (!bytes) return NULL;
+    for (k = 0; k < channels; k++)
+        for (i = 0; i < plane; i++) {
+            cnv_real value = image->data[(image->c == 1 ? 0 : k) * plane + i];
+            if (!(value > 0)) value = 0;
+            if (value > 1) value = 1;
+            bytes[i * channels + k] = (unsigned char)(value * 255 + (cnv_real)0.5);
+        }
+    return bytes;
+}
+
+CNVDEF int cnv_image_save(const char *path, const cnv_tensor *image)
+{
+    int png = cnv__ends_in(path, ".png"), ppm = cnv__ends_in(path, ".ppm");
+    int channels = ppm ? 3 : image->c, saved;
+    unsigned char *bytes;
+    if (!png && !ppm && !cnv__ends_in(path, ".pgm"))
+        return cnv__fail("\"%.200s\" ends in none of .png, .ppm, .pgm", path);
+    if (image->n != 1 || (image->c != 1 && image->c != 3) || image->h < 1 || image->w < 1)
+        return cnv__fail("\"%.200s\": a tensor of %d x %d x %d x %d is not a picture", path,
+                         image->n, image->c, image->h, image->w);
+    if (!png && !ppm && image->c == 3)
+        return cnv__fail("\"%.200s\": a .pgm is gray, save colours as .ppm or .png", path);
+    if (!(bytes = cnv__image_bytes(image, (size_t)channels))) return 0;
+    saved = png ? cnv__save_png(path, image->w, image->h, channels, bytes)
+                : cnv__save_pnm(path, image->w, image->h, channels, bytes);
+    CNNVIS_FREE(bytes);
+    return saved;
+}
+
+#endif /* CNNVIS_NO_STDIO */
+/* ==================== 11. Pictures ==================== */
+
+/* v within [low, high]; NaN gives low. */
+static double cnv__clamp(double v, double low, double high)
+{
+    return v > low ? (v < high ? v : high) : low;
+}
+
+/* Neither infinite nor NaN. */
+static int cnv__is_finite(double v) { return v - v == 0; }
+
+/* What a colour weighs on a gray picture (ITU-R BT.601). */
+static double cnv__luminance(double r, double g, double b)
+{
+    return 0.299 * r + 0.587 * g + 0.114 * b;
+}
+
+/* 0xRRGGBB as a colour. */
+static cnv_color cnv__hex(uint32_t rgb)
+{
+    cnv_color color;
+    color.r = (float)(rgb >> 16 & 255) / 255;
+    color.g = (float)(rgb >> 8 & 255) / 255;
+    color.b = (float)(rgb & 255) / 255;
+    return color;
+}
+
+/* Gives y its shape; refuses an empty input, and an output that is the input. */
+static int cnv__shape_output(const char *what, const cnv_tensor *x, cnv_tensor *y, int n, int c,
+                             int h, int w)
+{
+    if (!x->data) return cnv__fail("%s: the input is empty", what);
+    if (x->data == y->data) return cnv__fail("%s: the output cannot be the input", what);
+    return cnv_tensor_resize(y, n, c, h, w);
+}
+
+/* ---- 11.1 Numbers become colours ---- */
+
+CNVDEF void cnv_range(const cnv_tensor *t, double *low, double *high)
+{
+    size_t i, size = cnv_tensor_size(t);
+    int found = 0;
+    *low = *high = 0;
+    for (i = 0; i < size; i++) {
+        double v = (double)t->data[i];
+        if (!cnv__is_finite(v)) continue;
+        if (!found || v < *low) *low = v;
+        if (!found || v > *high) *high = v;
+        found = 1;
+    }
+}
+
+/* Colour maps as evenly spaced stops with straight lines between them. Fitted to viridis (van der
+   Walt & Smith 2015) and turbo (Mikhailov 2019), they are never off by more than 0.015. */
+static const uint32_t cnv__gray[] = {0x000000, 0xffffff};
+static const uint32_t cnv__viridis[] = {
+    0x440154, 0x48186b, 0x472d7c, 0x424086, 0x3b528b, 0x33638e, 0x2c728e, 0x26818e, 0x20908d,
+    0x1e9f89, 0x26ae81, 0x3dbc74, 0x5cc963, 0x81d44d, 0xabdc32, 0xd5e217, 0xfee721};
+static const uint32_t cnv__turbo[] = {
+    0x31133e, 0x4140a4, 0x476be6, 0x4493ff, 0x28bcee, 0x14ddc3, 0x2ef29a, 0x6cfe62, 0xa4fe39,
+    0xccee33, 0xefd13b, 0xffaf36, 0xfc8022, 0xed510e, 0xd33004, 0xad1601, 0x7b0302};
+static const uint32_t cnv__red_white_blue[] = {
+    0x08296b, 0x1c5aa6, 0x4b94cc, 0xa3cde8, 0xffffff, 0xf9c3ab, 0xe6755a, 0xbc2a33, 0x690b1e};
+
+CNVDEF cnv_color cnv_map_color(cnv_map map, double t)
+{
+    const uint32_t *stops = cnv__gray;
+    int last = 1, i;
+    cnv_color a, b;
+    if (t != t) return cnv__hex(0xff00ff);
+    if (map == CNV_MAP_VIRIDIS) stops = cnv__viridis, last = 16;
+    if (map == CNV_MAP_TURBO) stops = cnv__turbo, last = 16;
+    if (map == CNV_MAP_RED_WHITE_BLUE) stops = cnv__red_white_blue, last = 8;
+    t = cnv__clamp(t, 0, 1) * last;
+    i = t < last ? (int)t : last - 1;
+    a = cnv__hex(stops[i]), b = cnv__hex(stops[i + 1]);
+    a.r += (b.r - a.r) * (float)(t - i);
+    a.g += (b.g - a.g) * (float)(t - i);
+    a.b += (b.b - a.b) * (float)(t - i);
+    return a;
+}
+
+CNVDEF int cnv_colorize(const cnv_tensor *values, cnv_map map, double low, double high,
+                        cnv_tensor *rgb)
+{
+    size_t i, plane = (size_t)values->h * (size_t)values->w;
+    int k;
+    if (values->c != 1)
+        return cnv__fail("colorize: expects values of 1 channel, got %d", values->c);
+    if (!cnv__shape_output("colorize", values, rgb, values->n, 3, values->h, values->w)) return 0;
+    for (k = 0; k < values->n; k++) {
+        const cnv_real *from = values->data + (size_t)k * plane;
+        cnv_real *to = rgb->data + (size_t)k * 3 * plane;
+        for (i = 0; i < plane; i++) {
+            double v = (double)from[i];
+            double t = low != high ? (v - low) / (high - low) : v > low ? 1 : v < low ? 0 : 0.5;
+            cnv_color color = cnv_map_color(map, v == v ? t : v);
+            to[i] = (cnv_real)color.r;
+            to[plane + i] = (cnv_real)color.g;
+            to[2 * plane + i] = (cnv_real)color.b;
+        }
+    }
+    return 1;
+}
+
+/* ---- 11.2 Whole pictures ---- */
+
+/* How one output of a resized line is weighed together from inputs first ... last. */
+typedef struct {
+    int first, last;
+    double w_first, w_between, w_last;
+} cnv__taps;
+
+/* Going up: the two inputs around the output's centre; pixels are squares of size 1, so centres lie
+   at .5. Going down: all inputs under the output, by the share that it covers. */
+static void cnv__resize_taps(int in, int out, cnv__taps *taps)
+{
+    int i;
+    double ratio = (double)in / out;
+    for (i = 0; i < out; i++) {
+        cnv__taps t;
+        if (in <= out) {
+            double at = cnv__clamp((i + 0.5) * ratio - 0.5, 0, in - 1);
+            t.first = (int)at;
+            t.last = at > t.first ? t.first + 1 : t.first;
+            t.w_last = at - t.first, t.w_first = 1 - t.w_last, t.w_between = 0;
+        } else {
+            double from = (double)i * in / out, to = (double)(i + 1) * in / out;
+            t.first = (int)from;
+            t.last = (int)cnv__clamp(ceil(to) - 1, 0, in - 1);
+            t.w_first = (t.first + 1 - from) / ratio;
+            t.w_between = 1 / ratio;
+            t.w_last = (to - t.last) / ratio;
+        }
+        taps[i] = t;
+    }
+}
+
+/* The weighted sum that taps describe, over numbers `stride` apart. */
+static cnv_real cnv__weigh(const cnv_real *x, size_t stride, const cnv__taps *taps)
+{
+    double sum = taps->w_first * (double)x[(size_t)taps->first * stride], between = 0;
+    int i;
+    if (taps->last == taps->first) return (cnv_real)sum;
+    for (i = taps->first + 1; i < taps->last; i++) between += (double)x[(size_t)i * stride];
+    sum += taps->w_between * between + taps->w_last * (double)x[(size_t)taps->last * stride];
+    return (cnv_real)sum;
+}
+
+CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y)
+{
+    cnv__taps *across, *down;
+    cnv_real *rows;
+    size_t k, planes = (size_t)x->n * (size_t)x->c, H = (size_t)x->h, W = (size_t)x->w, p, q;
+    size_t P = (size_t)h, Q = (size_t)w;
+    int ok;
+    if (!cnv__shape_output("resize", x, y, x->n, x->c, h, w)) return 0;
+    across = (cnv__taps *)cnv__allocate(Q, sizeof *across);
+    down = (cnv__taps *)cnv__allocate(P, sizeof *down);
+    rows = (cnv_real *)cnv__allocate(H, Q * sizeof *rows); /* x resized across, not yet down */
+    ok = across && down && rows;
+    if (ok) cnv__resize_taps(x->w, w, across), cnv__resize_taps(x->h, h, down);
+    for (k = 0; ok && k < planes; k++) {
+        for (p = 0; p < H; p++)
+            for (q = 0; q < Q; q++)
+                rows[p * Q + q] = cnv__weigh(x->data + (k * H + p) * W, 1, across + q);
+        for (p = 0; p < P; p++)
+            for (q = 0; q < Q; q++)
+                y->data[(k * P + p) * Q + q] = cnv__weigh(rows + q, Q, down + p);
+    }
+    CNNVIS_FREE(across);
+    CNNVIS_FREE(down);
+    CNNVIS_FREE(rows);
+    return ok;
+}
+
+CNVDEF int cnv_enlarge(const cnv_tensor *x, int factor, cnv_tensor *y)
+{
+    size_t i, j, rows = (size_t)x->n * (size_t)x->c * (size_t)x->h, w, f = (size_t)factor;
+    if (factor < 1 || x->h > INT_MAX / factor || x->w > INT_MAX / factor)
+        return cnv__fail("enlarge: %d x %d cannot grow by a factor of %d", x->h, x->w, factor);
+    if (!cnv__shape_output("enlarge", x, y, x->n, x->c, x->h * factor, x->w * factor)) return 0;
+    w = (size_t)y->w;
+    for (i = 0; i < rows; i++) {
+        cnv_real *to = y->data + i * f * w;
+        for (j = 0; j < w; j++) to[j] = x->data[i * (size_t)x->w + j / f];
+        for (j = 1; j < f; j++) memcpy(to + j * w, to, w * sizeof *to);
+    }
+    return 1;
+}
+
+/* Convolves n numbers, `stride` apart, with 2*radius + 1 weights, in place; `line` is scratch. */
+static void cnv__blur_line(cnv_real *x, size_t stride, int n, const double *weights, int radius,
+                           double *line)
+{
+    int i, k;
+    for (i = -radius; i < n + radius; i++)
+        line[i + radius] = (double)x[(size_t)(i < 0 ? 0 : i < n ? i : n - 1) * stride];
+    for (i = 0; i < n; i++) {
+        double sum = 0;
+        for (k = 0; k <= 2 * radius; k++) sum += weights[k] * line[i + k];
+        x[(size_t)i * stride] = (cnv_real)sum;
+    }
+}
+
+CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y)
+{
+    size_t k, planes = (size_t)x->n * (size_t)x->c, h = (size_t)x->h, w = (size_t)x->w;
+    int i, radius, longest = x->h > x->w ? x->h : x->w;
+    double *weights, *line, sum = 0;
+    if (!(sigma >= 0 && sigma <= 1000))
+        return cnv__fail("blur: sigma %g is not in 0 ... 1000", sigma);
+    if (!x->data) return cnv__fail("blur: the input is empty");
+    if (!cnv_tensor_copy(x, y)) return 0;
+    if (sigma == 0) return 1;
+    radius = (int)ceil(4 * sigma);
+    weights = (double *)cnv__allocate(2 * (size_t)radius + 1, sizeof *weights);
+    line = (double *)cnv__allocate((size_t)longest + 2 * (size_t)radius, sizeof *line);
+    if (weights && line) {
+        for (i = -radius; i <= radius; i++)
+            sum += weights[i + radius] = exp(-0.5 * i * i / (sigma * sigma));
+        for (i = 0; i <= 2 * radius; i++) weights[i] /= sum;
+        for (k = 0; k < planes * h; k++)
+            cnv__blur_line(y->data + k * w, 1, x->w, weights, radius, line);
+        for (k = 0; k < planes * w; k++)
+            cnv__blur_line(y->data + k / w * h * w + k % w, w, x->h, weights, radius, line);
+    }
+    CNNVIS_FREE(weights);
+    CNNVIS_FREE(line);
+    return weights && line;
+}
+
+CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y)
+{
+    size_t i, j, channels = each_channel ? (size_t)x->c : 1, parts = (size_t)x->n * channels, size;
+    if (!x->data) return cnv__fail("stretch: the input is empty");
+    if (!cnv_tensor_copy(x, y)) return 0;
+    size = cnv_tensor_size(y) / parts;
+    for (i = 0; i < parts; i++) {
+        cnv_tensor part = cnv_tensor_view(y->data + i * size, 1, y->c / (int)channels, y->h, y->w);
+        double low, high;
+        cnv_range(&part, &low, &high);
+        for (j = 0; j < size; j++)
+            part.data[j] = (cnv_real)(((double)part.data[j] - low) / (high > low ? high - low : 1));
+    }
+    return 1;
+}
+
+CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
+                       cnv_tensor *rgb)
+{
+    size_t i, plane = (size_t)image->h * (size_t)image->w;
+    cnv_tensor warm = cnv_tensor_view(NULL, 0, 0, 0, 0);
+    const cnv_real *at = image->data;
+    int ok;
+    if (image->n != 1 || (image->c != 1 && image->c != 3) || heat->n != 1 || heat->c != 1)
+        return cnv__fail("overlay: expects one image of 1 or 3 channels and a heat of 1, got "
+                         "%d x %d and %d x %d", image->n, image->c, heat->n, heat->c);
+    ok = cnv_resize(heat, image->h, image->w, &warm) && cnv_stretch(&warm, 0, &warm) &&
+         cnv__shape_output("overlay", image, rgb, 1, 3, image->h, image->w);
+    for (i = 0; ok && i < plane; i++) {
+        double gray = (double)at[i], t = (double)warm.data[i], a = opacity * (t == t ? t : 1);
+        cnv_color color = cnv_map_color(CNV_MAP_TURBO, t);
+        if (image->c == 3)
+            gray = cnv__luminance(gray, (double)at[plane + i], (double)at[2 * plane + i]);
+        rgb->data[i] = (cnv_real)((1 - a) * gray + a * color.r);
+        rgb->data[plane + i] = (cnv_real)((1 - a) * gray + a * color.g);
+        rgb->data[2 * plane + i] = (cnv_real)((1 - a) * gray + a * color.b);
+    }
+    cnv_tensor_free(&warm);
+    return ok;
+}
+
+CNVDEF int cnv_montage(const cnv_tensor *tiles, int columns, int gap, cnv_tensor *sheet)
+{
+    int i, rows;
+    double h = (double)tiles->h + gap, w = (double)tiles->w + gap;
+    if (columns < 0 || gap < 0)
+        return cnv__fail("montage: %d columns with gaps of %d cannot be", columns, gap);
+    if (columns == 0) columns = (int)cnv__clamp(ceil(sqrt(tiles->n * h / w)), 1, tiles->n);
+    rows = (tiles->n - 1) / columns + 1;
+    if (rows * h + gap > INT_MAX || columns * w + gap > INT_MAX)
+        return cnv__fail("montage: %d x %d tiles of %d x %d are too many", rows, columns, tiles->h,
+                         tiles->w);
+    if (!cnv__shape_output("montage", tiles, sheet, 1, tiles->c, (int)(rows * h + gap),
+                           (int)(columns * w + gap)))
+        return 0;
+    cnv_tensor_fill(sheet, 1);
+    for (i = 0; i < tiles->n; i++) {
+        cnv_tensor tile = cnv_tensor_image(tiles, i);
+        cnv_paste(sheet, &tile, gap + i % columns * (int)w, gap + i / columns * (int)h);
+    }
+    return 1;
+}
+
+/* ---- 11.3 Drawing ---- */
+
+/* Mixes a colour into a pixel: 0 leaves it, 1 covers it. A gray picture takes the luminance. */
+static void cnv__mix(cnv_tensor *picture, int x, int y, cnv_color color, double amount)
+{
+    size_t plane = (size_t)picture->h * (size_t)picture->w;
+    cnv_real *at = picture->data + (size_t)y * (size_t)picture->w + (size_t)x;
+    double rgb[3];
+    int k;
+    rgb[0] = color.r, rgb[1] = color.g, rgb[2] = color.b;
+    if (picture->c < 3) rgb[0] = cnv__luminance(color.r, color.g, color.b);
+    for (k = 0; k < (picture->c < 3 ? 1 : 3); k++, at += plane)
+        *at = (cnv_real)(amount < 1 ? (double)*at + (rgb[k] - (double)*at) * amount : rgb[k]);
+}
+
+CNVDEF int cnv_canvas(cnv_tensor *picture, int h, int w, cnv_color color)
+{
+    if (!cnv_tensor_resize(picture, 1, 3, h, w)) return 0;
+    cnv_rectangle(picture, 0, 0, w, h, color);
+    return 1;
+}
+
+CNVDEF void cnv_paste(cnv_tensor *picture, const cnv_tensor *tile, int x, int y)
+{
+    int64_t i, j, k, plane = (int64_t)tile->h * tile->w;
+    int64_t top = y < 0 ? -(int64_t)y : 0, left = x < 0 ? -(int64_t)x : 0;
+    int64_t bottom = (int64_t)cnv__clamp((double)picture->h - y, 0, tile->h);
+    int64_t right = (int64_t)cnv__clamp((double)picture->w - x, 0, tile->w);
+    for (k = 0; k < picture->c; k++)
+        for (i = top; i < bottom; i++)
+            for (j = left; j < right; j++) {
+                const cnv_real *from = tile->data + i * tile->w + j;
+                cnv_real *to = picture->data + ((k * picture->h + y + i) * picture->w + x + j);
+                if (picture->c == 1 && tile->c == 3)
+                    *to = (cnv_real)cnv__luminance((double)from[0], (double)from[plane],
+                                                   (double)from[2 * plane]);
+                else
+                    *to = from[k < tile->c ? k * plane : 0];
+            }
+}
+
+/* Fills columns x0 <= x < x1 of rows y0 <= y < y1, as far as they lie on the picture. */
+static void cnv__fill(cnv_tensor *picture, double x0, double y0, double x1, double y1,
+                      cnv_color color)
+{
+    int left = (int)cnv__clamp(x0, 0, picture->w), right = (int)cnv__clamp(x1, 0, picture->w);
+    int top = (int)cnv__clamp(y0, 0, picture->h), bottom = (int)cnv__clamp(y1, 0, picture->h), x, y;
+    for (y = top; y < bottom; y++)
+        for (x = left; x < right; x++) cnv__mix(picture, x, y, color, 1);
+}
+
+CNVDEF void cnv_rectangle(cnv_tensor *picture, int x, int y, int w, int h, cnv_color color)
+{
+    cnv__fill(picture, x, y, (double)x + w, (double)y + h, color);
+}
+
+CNVDEF void cnv_frame(cnv_tensor *picture, int x, int y, int w, int h, int thick, cnv_color color)
+{
+    double right = (double)x + w, bottom = (double)y + h, t = thick;
+    t = cnv__clamp(t, 0, (w < h ? w : h) / 2 + 1);
+    cnv__fill(picture, x, y, right, y + t, color);
+    cnv__fill(picture, x, bottom - t, right, bottom, color);
+    cnv__fill(picture, x, y, x + t, bottom, color);
+    cnv__fill(picture, right - t, y, right, bottom, color);
+}
+
+/* Strokes are inked onto a mask first, where what is covered twice counts once; then the mask is
+   painted. So corners of a polyline and crossings in a letter stay even. */
+typedef struct {
+    float *cover;   /* [h][w], how much of each pixel is covered */
+    int x, y, w, h; /* where it lies on the picture */
+} cnv__mask;
+
+/* An empty mask over a box, as far as it lies on the picture; without memory, of size 0. */
+static cnv__mask cnv__mask_new(const cnv_tensor *picture, double x0, double y0, double x1,
+                               double y1)
+{
+    cnv__mask m;
+    size_t i, size;
+    m.x = (int)cnv__clamp(floor(x0), 0, picture->w);
+    m.y = (int)cnv__clamp(floor(y0), 0, picture->h);
+    m.w = (int)cnv__clamp(ceil(x1), m.x, picture->w) - m.x;
+    m.h = (int)cnv__clamp(ceil(y1), m.y, picture->h) - m.y;
+    size = (size_t)m.w * (size_t)m.h;
+    m.cover = (float *)cnv__allocate(size, sizeof(float));
+    if (!m.cover) m.w = m.h = 0, size = 0;
+    for (i = 0; i < size; i++) m.cover[i] = 0;
+    return m;
+}
+
+/* Paints with a mask and frees it. */
+static void cnv__mask_paint(cnv__mask *m, cnv_tensor *picture, cnv_color color)
+{
+    int x, y;
+    for (y = 0; y < m->h; y++)
+        for (x = 0; x < m->w; x++) {
+            float cover = m->cover[(size_t)y * (size_t)m->w + (size_t)x];
+            if (cover > 0) cnv__mix(picture, m->x + x, m->y + y, color, cover);
+        }
+    CNNVIS_FREE(m->cover);
+}
+
+/* Inks a line of radius r with round ends. A pixel counts as an interval of length 1 across it:
+   its share of [-r, r] is the cover. Ends that are not finite are left out. */
+static void cnv__ink(cnv__mask *m, double x0, double y0, double x1, double y1, double r)
+{
+    double dx, dy, length2, right = m->x + m->w, bottom = m->y + m->h;
+    int x, y, left, top;
+    if (fabs(x1) + fabs(y1) < fabs(x0) + fabs(y0)) { /* measure from the end nearer to us */
+        double swap = x0;
+        x0 = x1, x1 = swap, swap = y0, y0 = y1, y1 = swap;
+    }
+    dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
+    if (!cnv__is_finite(length2 + r) || r <= 0) return;
+    left = (int)cnv__clamp(floor((dx < 0 ? x1 : x0) - r - 1), m->x, right);
+    top = (int)cnv__clamp(floor((dy < 0 ? y1 : y0) - r - 1), m->y, bottom);
+    right = cnv__clamp(ceil((dx < 0 ? x0 : x1) + r + 1), left, right);
+    bottom = cnv__clamp(ceil((dy < 0 ? y0 : y1) + r + 1), top, bottom);
+    for (y = top; y < bottom; y++)
+        for (x = left; x < right; x++) {
+            double px = x + 0.5 - x0, py = y + 0.5 - y0;
+            double t = length2 > 0 ? cnv__clamp((px * dx + py * dy) / length2, 0, 1) : 0;
+            double ex = px - t * dx, ey = py - t * dy, d = sqrt(ex * ex + ey * ey);
+            double cover = (d + 0.5 < r ? d + 0.5 : r) - (d - 0.5 > -r ? d - 0.5 : -r);
+            float *at = m->cover + (size_t)(y - m->y) * (size_t)m->w + (size_t)(x - m->x);
+            if (cover > *at) *at = (float)cover;
+        }
+}
+
+CNVDEF void cnv_line(cnv_tensor *picture, double x0, double y0, double x1, double y1, double thick,
+                     cnv_color color)
+{
+    double reach = thick / 2 + 1;
+    cnv__mask m = cnv__mask_new(picture, (x0 < x1 ? x0 : x1) - reach, (y0 < y1 ? y0 : y1) - reach,
+                                (x0 < x1 ? x1 : x0) + reach, (y0 < y1 ? y1 : y0) + reach);
+    cnv__ink(&m, x0, y0, x1, y1, thick / 2);
+    cnv__mask_paint(&m, picture, color);
+}
+
+CNVDEF void cnv_disc(cnv_tensor *picture, double x, double y, double radius, cnv_color color)
+{
+    cnv_line(picture, x, y, x, y, 2 * radius, color);
+}
+
+/* ---- 11.4 Text ----
+
+   A letter is drawn with a round pen. Its string holds two digits, the space left and right of the
+   ink in half units, and the pen's strokes: points of a column 0 1 ... 9 : ; < and a row a ... q,
+   where capitals stand on row m, 12 units below row a, and small letters reach up to row e. A row
+   in upper case is a control point: the pen passes it by on a quadratic curve, from the middle
+   between two such points to the next. A stroke that begins with one is a closed loop; a single
+   point is a dot. "22 0E6E6M0M" is an o: it touches all four sides of the box from 0e to 6m. */
+static const char *const cnv__font[95] = { /* clang-format off */
+    "66", "44 0a0i 0m", "33 0a0d 3a3d", "22 3a1m 7a5m 0d8d 0i8i",                      /*  !"# */
+    "22 6e6C0C0F6H6K0K0i 3a3m", "22 0A4A4F0F 6H:H:M6M 9a1m",                           /* $% */
+    "22 8m2e1D1A6A6E0H0M7M8h", "33 0a0d", "31 3a0D0L3o", "13 0a3D3L0o",                /* &'() */
+    "22 3a3g 0b6f 6b0f", "22 4d4l 0h8h", "22 1l0o", "22 0h4h", "33 0m", "11 0n5a",     /* *+,-./ */
+    "22 0A7A7M0M", "44 0c3a3m", "22 0d0A7A7F0m7m", "22 0c0A6A6F3f7F7M0M0k",            /* 0123 */
+    "22 5m5a0i7i", "22 6a0a0f1E7E7M0M0k", "22 5a0B0i 0E7E7M0M", "22 0a7a2m",           /* 4567 */
+    "22 1A6A6F1F 0F7F7M0M", "22 2m7L7e 7I0I0A7A", "33 0f 0m", "22 1f 1l0o",            /* 89:; */
+    "22 6d0h6l", "22 0f7f 0j7j", "22 0d6h0l", "22 0c0A6A6F3G3i 3m",                    /* <=>? */
+    "22 8d8i8K;K;A0A0N8n 8D3D3J8J", "11 0m4a8m 1j7j", "43 0a4a7A7G4g0g 4g8G8M4m0m0a",  /* @AB */
+    "32 8c8A0A0M8M8k", "43 0a3a8A8M3m0m0a", "42 7a0a0m7m 0g6g", "42 7a0a0m 0g6g",      /* CDEF */
+    "33 8c8A0A0M8M8h5h", "44 0a0m 8a8m 0g8g", "44 0a0m", "24 5a5i5M0M0j",              /* GHIJ */
+    "42 0a0m 7a0h 3e8m", "42 0a0m6m", "44 0m0a5i:a:m", "44 0m0a8m8a", "33 0A9A9M0M",   /* KLMNO */
+    "42 0m0a4a7A7G4g0g", "33 0A9A9M0M 6j9n", "42 0m0a4a7A7G4g0g 4g7m",                 /* PQR */
+    "33 8c8A0A0F8H8M0M0k", "11 0a8a 4a4m", "44 0a0h0M8M8h8a", "11 0a4m8a",             /* STUV */
+    "11 0a3m6a9m<a", "11 0a8m 8a0m", "11 0a4g8a 4g4m", "33 0a8a0m8m", "31 3a0a0o3o",   /* WXYZ[ */
+    "11 0a5n", "13 0a3a3o0o", "22 0f3a6f", "11 0n7n", "33 0a2c",                       /* \]^_` */
+    "23 0f1E6E6h6m 6h3h0H0M6M6j", "32 0a0m 0E6E6M0M", "21 6f6E0E0M6M6k",               /* abc */
+    "23 6a6m 0E6E6M0M", "22 0i6i6E0E0M5M6l", "11 5a2A2d2m 0e5e",                       /* def */
+    "23 6e6m6Q0Q0o 0E6E6M0M", "33 0a0m 0i0E6E6i6m", "33 0e0m 0a", "03 2e2n2Q0q 2a",    /* ghij */
+    "31 0a0m 6e0j 2h6m", "32 0a0k0M2m", "33 0e0m 0i0E6E6i6m 6i6E<E<i<m",               /* klm */
+    "33 0e0m 0i0E6E6i6m", "22 0E6E6M0M", "32 0e0q 0E6E6M0M", "23 6e6q 0E6E6M0M",       /* nopq */
+    "30 0e0m 0i0E4e", "22 6f6E0E0H6I6M0M0l", "11 2b2j2M5m 0e5e", "33 0e0i0M6M6i 6e6m", /* rstu */
+    "11 0e3m6e", "11 0e2m5f8m:e", "11 0e6m 6e0m", "11 0e3m 6e2o1Q0q", "22 0e6e0m6m",   /* vwxyz */
+    "21 4a2A2d2G0h2H2k2O4o", "33 0a0p", "12 0a2A2d2G4h2H2k2O0o", "22 0h0F4F4J8J8h",    /* {|}~ */
+}; /* clang-format on */
+
+/* The pen and its paper. Strokes are set on whole pixels ("hinted"), or small text would blur. */
+typedef struct {
+    double x, y;           /* the upper left corner of the letter's box */
+    double size, thick;    /* height of a capital, thickness of a stroke */
+    double unit_x, unit_y; /* of the font's grid, in pixels */
+} cnv__pen;
+
+/* A pen for capitals of a height. 6 columns, the distance of two stems, are whole pixels. */
+static cnv__pen cnv__pen_new(double x, double y, double size, double weight)
+{
+    cnv__pen pen;
+    pen.x = floor(x + 0.5), pen.y = floor(y + 0.5);
+    pen.size = floor(cnv__clamp(size, 3, 10000) + 0.5);
+    pen.thick = weight * (pen.size > 10 ? pen.size / 9 : 1.1);
+    pen.unit_y = (pen.size - pen.thick) / 12;
+    pen.unit_x = floor(6 * pen.unit_y + 0.6) / 6;
+    return pen;
+}
+
+/* The font's string for a byte; a box for what it does not have. */
+static const char *cnv__glyph(char c)
+{
+    return c >= ' ' && c <= '~' ? cnv__font[c - ' '] : "22 0a7a7m0m0a";
+}
+
+/* How far the pen moves on: space left, ink, space right. */
+static double cnv__advance(const cnv__pen *pen, const char *glyph)
+{
+    int spaces = glyph[0] - '0' + glyph[1] - '0', width = 0;
+    double ink = 0;
+    const char *p;
+    for (p = glyph + 2; *p; p += *p == ' ' ? 1 : 2)
+        if (*p != ' ') ink = pen->thick, width = *p - '0' > width ? *p - '0' : width;
+    return floor(spaces * 0.5 * pen->unit_y + width * pen->unit_x + ink + 0.5);
+}
+
+/* A point of the font's grid in pixels. Rows in the upper half keep their upper edge on a whole
+   pixel, rows below their lower edge; a stem keeps its left edge there, other points are free. */
+static void cnv__place(const cnv__pen *pen, int column, int row, int stem, double *x, double *y)
+{
+    double across = column * pen->unit_x, up = (12 - row) * pen->unit_y, down = row * pen->unit_y;
+    *x = pen->x + pen->thick / 2 + (stem ? floor(across + 0.5) : across);
+    *y = pen->y + (row < 6 ? pen->thick / 2 + floor(down + 0.5)
+                           : pen->size - pen->thick / 2 - floor(up + 0.5));
+}
+
+/* Inks a quadratic Bezier curve from (x[0],y[0]) to (x[2],y[2]). */
+static void cnv__ink_curve(cnv__mask *m, const double *x, const double *y, double r)
+{
+    double px = x[0], py = y[0];
+    int i;
+    for (i = 1; i <= 10; i++) {
+        double t = i / 10.0, a = (1 - t) * (1 - t), b = 2 * t * (1 - t), c = t * t;
+        double qx = a * x[0] + b * x[1] + c * x[2], qy = a * y[0] + b * y[1] + c * y[2];
+        cnv__ink(m, px, py, qx, qy, r);
+        px = qx, py = qy;
+    }
+}
+
+/* Inks one stroke, given as in the font. */
+static void cnv__ink_stroke(cnv__mask *m, const cnv__pen *pen, const char *p, int count)
+{
+    double x[32], y[32], cx[3], cy[3], r = pen->thick / 2;
+    int i, closed = p[1] < 'a';
+    if (count < 1 || count > 32) return;
+    for (i = 0; i < count; i++) {
+        int before = i ? i - 1 : closed ? count - 1 : i;
+        int after = i + 1 < count ? i + 1 : closed ? 0 : i;
+        int stem = (before != i && p[2 * before] == p[2 * i]) ||
+                   (after != i && p[2 * after] == p[2 * i]);
+        cnv__place(pen, p[2 * i] - '0', (p[2 * i + 1] | 32) - 'a', stem, x + i, y + i);
+    }
+    if (count == 1) cnv__ink(m, x[0], y[0], x[0], y[0], 1.2 * r);
+    cx[0] = closed ? (x[0] + x[count - 1]) / 2 : x[0];
+    cy[0] = closed ? (y[0] + y[count - 1]) / 2 : y[0];
+    for (i = closed ? 0 : 1; i < count; i++) {
+        int next = (i + 1) % count, middle = p[2 * next + 1] < 'a';
+        if (p[2 * i + 1] >= 'a') {
+            cnv__ink(m, cx[0], cy[0], x[i], y[i], r);
+            cx[0] = x[i], cy[0] = y[i];
+            continue;
+        }
+        cx[1] = x[i], cx[2] = middle ? (x[i] + x[next]) / 2 : x[next];
+        cy[1] = y[i], cy[2] = middle ? (y[i] + y[next]) / 2 : y[next];
+        cnv__ink_curve(m, cx, cy, r);
+        cx[0] = cx[2], cy[0] = cy[2];
+    }
+}
+
+/* cnv_text with a weight: 1 is regular, 1.4 bold. */
+static void cnv__write(cnv_tensor *picture, double x, double y, double size, double weight,
+                       cnv_color color, const char *text)
+{
+    cnv__pen pen = cnv__pen_new(x, y, size, weight);
+    for (; *text && pen.x < picture->w; text++) {
+        const char *glyph = cnv__glyph(*text), *p = glyph + 2, *end;
+        double advance = cnv__advance(&pen, glyph), left = pen.x;
+        cnv__mask m = cnv__mask_new(picture, left - pen.size, pen.y - pen.size,
+                                    left + advance + pen.size, pen.y + 2 * pen.size);
+        pen.x += floor((glyph[0] - '0') * 0.5 * pen.unit_y + 0.5);
+        while (*p == ' ') {
+            for (end = ++p; *end && *end != ' ';) end++;
+            cnv__ink_stroke(&m, &pen, p, (int)(end - p) / 2);
+            p = end;
+        }
+        cnv__mask_paint(&m, picture, color);
+        pen.x = left + advance;
+    }
+}
+
+CNVDEF void cnv_text(cnv_tensor *picture, double x, double y, double size, cnv_color color,
+                     const char *text)
+{
+    if (text && cnv__is_finite(x + y + size)) cnv__write(picture, x, y, size, 1, color, text);
+}
+
+CNVDEF double cnv_text_width(double size, const char *text)
+{
+    cnv__pen pen = cnv__pen_new(0, 0, size, 1);
+    double width = 0;
+    for (; text && *text; text++) width += cnv__advance(&pen, cnv__glyph(*text));
+    return width;
+}
+
+/* ---- 11.5 Plots ---- */
+
+static const cnv_color cnv__dark = {0.15f, 0.16f, 0.18f}, cnv__pale = {0.40f, 0.42f, 0.45f};
+static const cnv_color cnv__grid = {0.90f, 0.91f, 0.92f}, cnv__axis = {0.55f, 0.57f, 0.60f};
+static const cnv_color cnv__white = {1, 1, 1};
+
+/* The colour of the series to come (Okabe & Ito 2008, without the yellow: pale on white). */
+static cnv_color cnv__series_color(const cnv_plot *plot, const cnv_color *color)
+{
+    static const uint32_t palette[] = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7,
+                                       0xe69f00, 0x56b4e9, 0x000000};
+    return color ? *color : cnv__hex(palette[(unsigned)plot->series % 7]);
+}
+
+/* All sizes of a plot, by the size of the picture: 1 at 640 x 420. */
+static double cnv__plot_scale(const cnv_plot *plot)
+{
+    double across = plot->width / 640.0, down = plot->height / 420.0;
+    return cnv__clamp(across < down ? across : down, 0.7, 20);
+}
+
+/* Where a value lies on the picture: the centre of its pixel. */
+static double cnv__plot_x(const cnv_plot *plot, double x)
+{
+    double span = plot->x_high - plot->x_low, t = span > 0 ? (x - plot->x_low) / span : 0.5;
+    return plot->left + 0.5 + t * (plot->right - plot->left - 1);
+}
+
+static double cnv__plot_y(const cnv_plot *plot, double y)
+{
+    double t = (y - plot->y_low) / (plot->y_high - plot->y_low);
+    return plot->bottom - 0.5 - t * (plot->bottom - plot->top - 1);
+}
+
+/* The i-th tick of an axis at a round step of 1, 2 or 5 times a power of ten; 0: there is none. */
+static int cnv__tick(double low, double high, int i, double *value, char *label, size_t size)
+{
+    double raw = (high - low) / 6, power = pow(10, floor(log10(raw))), f, step;
+    if (i > 20 || !(power > 0)) return 0;
+    f = raw / power;
+    step = (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * power;
+    *value = (ceil(low / step - 1e-6) + i) * step;
+    if (!(*value <= high + 1e-6 * step)) return 0;
+    if (fabs(*value) < 1e-6 * step) *value = 0;
+    snprintf(label, size, "%g", *value);
+    return 1;
+}
+
+/* Makes a range that can be drawn: finite, low < high. An empty one grows if it is `needed`. */
+static void cnv__plot_range(double *low, double *high, int needed)
+{
+    double swap = *low;
+    if (!cnv__is_finite(*high - *low)) *low = 0, *high = 1;
+    if (*low > *high) *low = *high, *high = swap;
+    if (needed && *high - *low <= 1e-12 * fabs(*low)) {
+        double half = *low != 0 ? 0.5 * fabs(*low) : 0.5;
+        *low -= half, *high += half;
+    }
+}
+
+/* Leaves room around the frame for what is written there. */
+static void cnv__plot_layout(cnv_plot *plot)
+{
+    double s = cnv__plot_scale(plot), widest = 0, value;
+    char label[32];
+    int i, categories = !(plot->x_high > plot->x_low); /* may need two rows */
+    for (i = 0; cnv__tick(plot->y_low, plot->y_high, i, &value, label, sizeof label); i++) {
+        double width = cnv_text_width(9 * s, label);
+        if (width > widest) widest = width;
+    }
+    plot->left = (int)(24 * s + widest);
+    plot->top = (int)(16 * s + (plot->title ? 27 * s : 0) + 28 * s);
+    plot->right = plot->width - (int)(24 * s);
+    plot->bottom = plot->height - (int)((categories ? 46 : 36) * s + (plot->x_label ? 20 * s : 0));
+    if (plot->right <= plot->left) plot->right = plot->left + 1;
+    if (plot->bottom <= plot->top) plot->bottom = plot->top + 1;
+    plot->legend_x = plot->left;
+    if (plot->y_label) plot->legend_x = 44 * s + cnv_text_width(9 * s, plot->y_label);
+    plot->legend_y = floor(plot->top - 25 * s);
+}
+
+/* Grid lines and the numbers at them. */
+static void cnv__plot_ticks(const cnv_plot *plot, cnv_tensor *picture)
+{
+    double s = cnv__plot_scale(plot), value;
+    int i, line = (int)(s + 0.5), w = plot->right - plot->left, h = plot->bottom - plot->top;
+    char label[32];
+    for (i = 0; cnv__tick(plot->y_low, plot->y_high, i, &value, label, sizeof label); i++) {
+        int y = (int)cnv__plot_y(plot, value);
+        double width = cnv_text_width(9 * s, label);
+        cnv_rectangle(picture, plot->left, y - line / 2, w, line,
+                      value == 0 ? cnv__axis : cnv__grid);
+        cnv_text(picture, plot->left - 8 * s - width, y - 4 * s, 9 * s, cnv__pale, label);
+    }
+    if (plot->x_high > plot->x_low)
+        for (i = 0; cnv__tick(plot->x_low, plot->x_high, i, &value, label, sizeof label); i++) {
+            double x = floor(cnv__plot_x(plot, value)), width = cnv_text_width(9 * s, label);
+            cnv_rectangle(picture, (int)x - line / 2, plot->top, line, h, cnv__grid);
+            cnv_text(picture, x - width / 2, plot->bottom + 9 * s, 9 * s, cnv__pale, label);
+        }
+    cnv_rectangle(picture, plot->left, plot->bottom - (line + 1) / 2, w, line, cnv__axis);
+}
+
+CNVDEF int cnv_plot_begin(cnv_plot *plot, cnv_tensor *picture)
+{
+    double s, x;
+    if (!plot->width) plot->width = 640;
+    if (!plot->height) plot->height = 420;
+    if (!cnv_canvas(picture, plot->height, plot->width, cnv__white)) return 0;
+    s = cnv__plot_scale(plot);
+    plot->series = 0;
+    cnv__plot_range(&plot->x_low, &plot->x_high, 0);
+    cnv__plot_range(&plot->y_low, &plot->y_high, 1);
+    cnv__plot_layout(plot);
+    cnv__plot_ticks(plot, picture);
+    if (plot->title) cnv__write(picture, 16 * s, 16 * s, 13 * s, 1.4, cnv__dark, plot->title);
+    if (plot->y_label)
+        cnv_text(picture, 16 * s, plot->legend_y, 9 * s, cnv__pale, plot->y_label);
+    if (plot->x_label) {
+        x = (plot->left + plot->right - cnv_text_width(9 * s, plot->x_label)) / 2;
+        cnv_text(picture, x, plot->height - 23 * s, 9 * s, cnv__pale, plot->x_label);
+    }
+    return 1;
+}
+
+/* A new entry of the legend, above the frame; x, y: where its sample belongs. A full row is
+   continued below, on the frame. */
+static void cnv__plot_legend(cnv_plot *plot, cnv_tensor *picture, const char *label, double *x,
+                             double *y)
+{
+    double s = cnv__plot_scale(plot), width = 28 * s + cnv_text_width(9 * s, label);
+    if (plot->legend_x + width > plot->right && plot->legend_x > plot->left) {
+        plot->legend_x = plot->left + 12 * s;
+        plot->legend_y += floor((plot->legend_y < plot->top ? 36 : 18) * s);
+    }
+    *x = floor(plot->legend_x + 11 * s), *y = floor(plot->legend_y + 4.5 * s) + 0.5;
+    cnv_text(picture, *x + 17 * s, plot->legend_y, 9 * s, cnv__dark, label);
+    plot->legend_x += floor(width + 20 * s);
+}
+
+CNVDEF void cnv_plot_line(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
+                          int count, const cnv_color *color, const char *label)
+{
+    double s = cnv__plot_scale(plot), at_x, at_y;
+    cnv_color c = cnv__series_color(plot, color);
+    cnv__mask m = cnv__mask_new(picture, plot->left, plot->top - s, plot->right, plot->bottom + s);
+    int i;
+    for (i = 0; i + 1 < count; i++)
+        cnv__ink(&m, cnv__plot_x(plot, x[i]), cnv__plot_y(plot, y[i]),
+                 cnv__plot_x(plot, x[i + 1]), cnv__plot_y(plot, y[i + 1]), s);
+    cnv__mask_paint(&m, picture, c);
+    plot->series++;
+    if (!label) return;
+    cnv__plot_legend(plot, picture, label, &at_x, &at_y);
+    cnv_line(picture, at_x - 9 * s, at_y, at_x + 9 * s, at_y, 3 * s, c);
+}
+
+CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
+                            int count, const cnv_color *color, const char *label)
+{
+    double s = cnv__plot_scale(plot), at_x, at_y;
+    cnv_color c = cnv__series_color(plot, color);
+    int i;
+    for (i = 0; i < count; i++) {
+        at_x = cnv__plot_x(plot, x[i]), at_y = cnv__plot_y(plot, y[i]);
+        if (at_x >= plot->left && at_x <= plot->right && at_y >= plot->top &&
+            at_y <= plot->bottom) {
+            cnv_disc(picture, at_x, at_y, 4.2 * s, cnv__white);
+            cnv_disc(picture, at_x, at_y, 3.2 * s, c);
+        }
+    }
+    plot->series++;
+    if (!label) return;
+    cnv__plot_legend(plot, picture, label, &at_x, &at_y);
+    cnv_disc(picture, at_x + 5 * s, at_y, 4 * s, c);
+}
+
+CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,
+                          const char *const *labels, int count, const cnv_color *color)
+{
+    double s = cnv__plot_scale(plot), slot = (plot->right - plot->left) / (count > 0 ? count : 1.0);
+    double zero = cnv__plot_y(plot, cnv__clamp(0, plot->y_low, plot->y_high)), widest = 0;
+    cnv_color c = cnv__series_color(plot, color);
+    int i, two_rows;
+    for (i = 0; i < count; i++) {
+        double y = cnv__clamp(cnv__plot_y(plot, heights[i]), plot->top, plot->bottom);
+        double x = plot->left + i * slot, width = labels ? cnv_text_width(9 * s, labels[i]) : 0;
+        if (width > widest) widest = width;
+        if (heights[i] == heights[i])
+            cnv__fill(picture, floor(x + 0.15 * slot + 0.5), floor(y < zero ? y : zero),
+                      floor(x + 0.85 * slot + 0.5), floor(y < zero ? zero : y), c);
+    }
+    two_rows = widest > slot - 4 * s;
+    for (i = 0; labels && i < count; i++) {
+        double x = plot->left + (i + 0.5) * slot - cnv_text_width(9 * s, labels[i]) / 2;
+        double y = plot->bottom + 8 * s + (two_rows && i % 2 ? 14 * s : 0);
+        cnv_text(picture, x, y, 9 * s, cnv__pale, labels[i]);
+    }
+    plot->series++;
+}
+
+#define CNNVIS_IMPLEMENTED
+#endif /* CNV__SET */
+#endif /* CNNVIS_IMPLEMENTATION */

@@ -1,0 +1,124 @@
+#!/bin/sh
+# Tests the example programs from outside, and the program in README.md:
+#
+#     sh tests/programs.sh build/saliency build/gradcam ...
+#
+# Each must work as it is and show its help; each must refuse what cannot be (a file that is missing,
+# truncated or nonsense, an unknown layer, class, option or network, an option without its value)
+# with one sentence and an exit status of its own, never by a crash. So that this takes seconds,
+# programs that measure do it on few scenes here; `make gallery` runs them as they are.
+# The last line is "N passed, N failed".
+root=$(pwd)
+weights=$root/examples/data/toynet.safetensors
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+ln -s "$root/examples" "$folder/examples" # a folder like this one, but empty
+cd "$folder" || exit 1
+export OMP_NUM_THREADS=1 # other tests run at the same time
+passed=0 failed=0
+
+pass() { passed=$((passed + 1)); }
+fail() {
+    failed=$((failed + 1))
+    echo "$*"
+}
+
+# Runs a command; its exit status is then in $status, what it said in the files out and err.
+run() {
+    command="$*"
+    "$@" >out 2>err </dev/null
+    status=$?
+}
+
+accepted() {
+    run "$@"
+    if [ $status = 0 ]; then pass; else fail "$command: exit status $status: $(head -n 3 err)"; fi
+}
+
+# A sentence, a status that says no, and no signal (which would be 128 and more).
+refused() {
+    run "$@"
+    if [ $status = 0 ]; then fail "$command: went through"
+    elif [ $status -ge 128 ]; then fail "$command: crashed with status $status"
+    elif [ "$(wc -l <err)" != 1 ]; then fail "$command: $(wc -l <err) lines on stderr: $(head -n 3 err)"
+    else pass; fi
+}
+
+accepted_or_refused() {
+    run "$@"
+    if [ $status = 0 ] || { [ $status -lt 128 ] && [ "$(wc -l <err)" = 1 ]; }; then pass
+    else fail "$command: exit status $status: $(head -n 3 err)"; fi
+}
+
+# Options with which a program takes less time than it would by itself.
+quick() {
+    case $1 in
+    train) echo --images 640 --scenes 200 ;;
+    deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
+    esac
+}
+
+make_files() {
+    printf 'P6 1 1 255\nabc' >one.ppm
+    { printf 'P5 9 7 255\n' && head -c 63 "$root/README.md"; } >grey.pgm
+    printf 'P6 64 64 255\nabc' >truncated.ppm
+    echo 'this is no picture and no network' >nonsense
+    head -c 5000 "$weights" >truncated.safetensors
+}
+
+# $1: the program; $2 ...: its quick options
+test_files() {
+    for option in --image --weights; do
+        refused "$@" $option missing
+        refused "$@" $option nonsense
+        refused "$@" $option .
+    done
+    refused "$@" --image truncated.ppm
+    refused "$@" --weights truncated.safetensors
+    refused "$@" --layer nowhere
+    refused "$@" --class nothing
+    refused "$@" --class 1000000
+    refused "$@" --net nonet
+    accepted_or_refused "$@" --image one.ppm
+    accepted_or_refused "$@" --image grey.pgm
+}
+
+test_program() {
+    name=$(basename "$1")
+    accepted "$1" --help
+    cp out help
+    if [ -s help ]; then pass; else fail "$name --help: says nothing"; fi
+    # shellcheck disable=SC2046
+    set -- "$1" $(quick "$name")
+    accepted "$@"
+    if [ -s "$name.png" ] || [ "$status" != 0 ]; then pass; else fail "$name: wrote no $name.png"; fi
+    refused "$@" --nonsense 1
+    refused "$@" nonsense
+    refused "$@" --seed
+    refused "$@" --seed soon
+    refused "$@" --out nowhere/picture.png
+    case $name in
+    toybox | train) ;; # these read neither a network nor a picture
+    *) test_files "$@" ;;
+    esac
+    if grep -q "^ *cc .*examples/$name.c -o build/$name -lm && build/$name" "$root/examples/$name.c"
+    then pass; else fail "examples/$name.c: the comment does not say how to compile it"; fi
+}
+
+# The program in README.md, exactly as it stands there, where cnnvis.h lies and nothing else.
+test_readme() {
+    mkdir readme && cp "$root/cnnvis.h" readme && cd readme || return
+    awk '/^```c/ { inside = 1; next } /^```/ { if (inside) exit } inside' "$root/README.md" >me.c
+    line=$(sed -n 's/^ *cc \(.*me\.c.*\)/\1/p' "$root/README.md" | head -n 1)
+    if [ -s me.c ] && [ -n "$line" ]; then pass; else fail "README.md: no program, or no line"; fi
+    accepted sh -c "${CC:-cc} $line"
+    if [ -s me.png ] || [ -s me.ppm ]; then pass; else fail "README.md: the program drew nothing"; fi
+    cd ..
+}
+
+test_readme
+make_files
+for program in "$@"; do test_program "$root/$program"; done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
