@@ -361,7 +361,8 @@ CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node);
 
 /* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of every
    node on the way likewise; 0 is the image. While net->training, adds up the gradients of all
-   parameters on the way too; CNV_PARAMETERS asks for those alone. Consumes the seeds.
+   parameters on the way too; CNV_PARAMETERS asks for those alone. Where no seed leads, the gradient
+   is 0. Consumes the seeds.
    Cost: about that of forward. */
 CNVDEF int cnv_backward(cnv_net *net, int downto);
 
@@ -1823,20 +1824,26 @@ static void cnv__conv_tables(cnv__conv *conv)
     for (i = 0; i < conv->taps; i++) conv->w_col[i] = i;
 }
 
-/* Lays out the memory: the real numbers first, then the tables. */
-static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_workspace *ws)
+/* Lays out the memory: the real numbers first, then the tables. Packed weights have their place there
+   too, unless they are to be kept from call to call. */
+static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cnv_workspace *ws)
 {
     size_t image = conv->pad ? (size_t)conv->images * (size_t)conv->c *
                                (size_t)conv->padded_h * (size_t)conv->padded_w : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
     size_t rows = (size_t)conv->group_k, taps = (size_t)conv->taps;
-    size_t reals = image + panel + packed, ints = 2 * (columns + rows + taps);
+    size_t reals = image + panel + (kept ? 0 : packed), ints = 2 * (columns + rows + taps);
     cnv_real *real;
     int *table;
     if (!ws) ws = &conv->own;
+    if (packed > INT_MAX) return cnv__fail("%d filters are too many", conv->k);
+    if (kept && !kept->n && !cnv_tensor_resize(kept, 1, 1, 1, (int)packed)) return 0;
     real = (cnv_real *)cnv__workspace_bytes(ws, reals * sizeof(cnv_real) + ints * sizeof(int));
-    if (!real) return 0;
+    if (!real) {
+        if (kept) kept->n = 0;
+        return 0;
+    }
     conv->image = real, conv->panel = real + image, conv->packed = conv->panel + panel;
     table = (int *)(void *)(real + reals);
     conv->tap = table, conv->w_col = table + taps, conv->pixel = conv->w_col + taps;
@@ -1968,9 +1975,8 @@ static int cnv__conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight,
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(bias));
     size = cnv__packed_size(groups, conv.group_k, conv.taps);
-    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
     if (!cnv_tensor_resize(y, conv.n, conv.k, conv.p, conv.q)) return 0;
-    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    if (!cnv__conv_memory(&conv, size, kept, ws)) return 0;
     packed = kept ? kept->data : conv.packed;
     if (fresh) cnv__conv_pack(&conv, weight->data, packed);
     cnv__conv_run(&conv, x->data, packed, bias ? bias->data : NULL, y->data);
@@ -2033,8 +2039,7 @@ static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *wei
     cnv_real *packed;
     if (!cnv__conv_sizes(&conv, dy, &turned, &flip, groups)) return 0;
     size = cnv__packed_size(groups, conv.group_k, conv.taps);
-    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
-    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    if (!cnv__conv_memory(&conv, size, kept, ws)) return 0;
     packed = kept ? kept->data : conv.packed;
     if (fresh) cnv__conv_flip_pack(&conv, weight->data, packed);
     cnv__conv_run(&conv, dy->data, packed, NULL, dx->data);
@@ -2128,8 +2133,7 @@ static int cnv__conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *wei
     share = cnv__conv_share(&conv);
     size = cnv__packed_size(groups * ((conv.group_c + share - 1) / share),
                             share * win->kernel_h * win->kernel_w, conv.group_k);
-    if (kept && fresh && (size > INT_MAX || !cnv_tensor_resize(kept, 1, 1, 1, (int)size))) return 0;
-    if (!cnv__conv_memory(&conv, kept ? 0 : size, ws)) return 0;
+    if (!cnv__conv_memory(&conv, size, kept, ws)) return 0;
     packed = kept ? kept->data : conv.packed;
     if (fresh) cnv__conv_transpose_pack(&conv, weight->data, packed);
     cnv__conv_transpose_run(&conv, packed, dy->data, dx->data);
@@ -2168,7 +2172,7 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(dbias));
     area = conv.p * conv.q;
-    if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * area), ws))
+    if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * area), NULL, ws))
         return 0;
     for (first = 0; first < conv.n; first += conv.images) {
         int count = conv.n - first < conv.images ? conv.n - first : conv.images;
@@ -3377,13 +3381,17 @@ CNVDEF int cnv_local_response_norm(cnv_net *net, int x, int size, double alpha, 
 
 CNVDEF int cnv_concat(cnv_net *net, const int *x, int count)
 {
+    double channels = 0;
     int i, k;
     if (count < 1 || count > CNV_MAX_INPUTS) {
         cnv__fail("concat: %d inputs, possible are 1 to %d", count, CNV_MAX_INPUTS);
         return cnv__break(net);
     }
     i = cnv__append(net, CNV_CONCAT, NULL, x, count);
-    for (k = 1; i >= 0 && k < count; k++) net->nodes[i].channels += net->nodes[x[k]].channels;
+    if (i < 0) return -1;
+    for (k = 0; k < count; k++) channels += net->nodes[x[k]].channels;
+    if (channels > INT_MAX) return cnv__require(net, i, 0, "number of channels", channels);
+    net->nodes[i].channels = (int)channels;
     return i;
 }
 
@@ -3704,6 +3712,9 @@ CNVDEF int cnv_backward(cnv_net *net, int downto)
         ok = !net->nodes[i].has_grad || cnv__backward_step(net, &net->nodes[i], downto);
         if (!ok) cnv__blame(&net->nodes[i]);
     }
+    for (i = downto < 0 ? 0 : downto; ok && i < net->valid; i++)
+        if (!net->nodes[i].has_grad && (i == downto || net->nodes[i].grad.data))
+            ok = cnv_seed(net, i) != NULL; /* not reached: the objective does not depend on it */
     for (i = 0; i < net->count; i++) net->nodes[i].has_grad = 0;
     return ok;
 }
