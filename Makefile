@@ -11,7 +11,8 @@ CC = cc
 # -std=gnu99: C of 1999 and the system's functions; -Wall -Wextra: say what looks wrong.
 CFLAGS = -O2 -std=gnu99 -Wall -Wextra
 PREFIX = /usr/local
-PROGRAMS = $(patsubst examples/%.c,build/%,$(filter-out examples/gallery.c,$(wildcard examples/*.c)))
+EXAMPLES = $(filter-out examples/gallery.c,$(wildcard examples/*.c))
+PROGRAMS = $(EXAMPLES:examples/%.c=build/%)
 TESTS = $(patsubst %.c,build/%,$(wildcard tests/*.c))
 
 all: $(PROGRAMS)
@@ -21,8 +22,9 @@ MAKEFLAGS += $(if $(filter clean,$(MAKECMDGOALS)),,-j$(shell getconf _NPROCESSOR
 FIRST = $(filter deps,$(MAKECMDGOALS))
 
 # -fopenmp: use all processors, if a program with it compiles; tried once, when first needed.
-OPENMP = $(eval OPENMP := $(shell echo 'int main(void) { return omp_get_max_threads() < 1; }' \
-	>build/omp.c; $(CC) -include omp.h -fopenmp build/omp.c -o build/omp 2>/dev/null && \
+OPENMP = $(eval OPENMP := $(shell mkdir -p build; \
+	echo 'int main(void) { return omp_get_max_threads() < 1; }' >build/omp.c; \
+	$(CC) -include omp.h -fopenmp build/omp.c -o build/omp 2>/dev/null && \
 	echo -fopenmp))$(OPENMP)
 # Threads that wait sleep: spinning instead costs far more when other programs run, too.
 export OMP_WAIT_POLICY = passive
@@ -54,7 +56,7 @@ bench: build/bench
 RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \
 	echo '0 passed, 1 failed' >>$@
 build/tests/%.log: build/tests/% always
-	@$< build/tests $(RUN)
+	@$< $(RUN)
 build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
 	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
 test: $(TESTS:=.log) build/tests/programs.log

@@ -1,4 +1,82 @@
-/* cnnvis.h - v0.1 */
+/* cnnvis.h - v0.1 - look inside convolutional networks - public domain or MIT, see the end
+
+   One file that runs convolutional networks forwards and backwards, fast enough to look inside
+   them. Do this in ONE C or C++ file, and include the header plainly wherever else you need it:
+
+       #define CNNVIS_IMPLEMENTATION
+       #include "cnnvis.h"
+
+   A complete program: which pixels does a neuron look at?        cc -O2 me.c -lm && ./a.out
+
+       #define CNNVIS_IMPLEMENTATION
+       #include "cnnvis.h"
+       int main(void)
+       {
+           cnv_tensor image = {0}, picture = {0};
+           cnv_color blue = {0.1f, 0.2f, 0.5f}, yellow = {1, 0.8f, 0.3f};
+           cnv_net *net = cnv_net_new();
+           int x = cnv_relu(net, cnv_conv2d(net, cnv_input(net, 3), "conv1", 8, 7, 1, 3));
+           cnv_init(net, 1);                               // or cnv_load(net, "x.safetensors")
+           cnv_canvas(&image, 96, 96, blue), cnv_disc(&image, 48, 48, 30, yellow);
+           if (!cnv_forward(net, &image, x)) return 1;     // the sentence is in cnv_error()
+           cnv_tensor_channel(cnv_seed(net, x), 0, 3).data[48 * 96 + 20] = 1;
+           if (!cnv_backward(net, 0)) return 1;            // d(neuron) / d(pixels)
+           return !cnv_stretch(&net->nodes[0].grad, 0, &picture) ||
+                  !cnv_image_save("gradient.ppm", &picture);
+       }
+
+   Contents
+     1. This page                                  7. Operators, forward and backward
+     2. Declarations: the manual                   8. The network: a tape of nodes
+     3. Errors, memory, random numbers, tensors    9. Training
+     4. Vocabulary: vector words                  10. Files: safetensors, PNM, PNG
+     5. Kernels: the inner loops                  11. Pictures
+     6. Dispatch: AVX2, AVX-512, NEON or scalar
+
+   Conventions
+     float32; tensors are N x C x H x W, row-major; convolution is cross-correlation, as everywhere
+     in this field; pixels lie in [0,1] until the network itself normalizes them. In formulas
+     N C H W are the sizes of an input, K R S of the filters, P Q of the output; d before a name is
+     its gradient.
+     Functions return 0 when they fail and leave a sentence in cnv_error(). The library never prints
+     and never exits.
+
+   Options, to be defined before the header where it is implemented
+     CNNVIS_STATIC      all functions are static: the compiler drops what you do not call
+     CNNVIS_NO_SIMD     scalar code only           CNNVIS_NO_STDIO   no files
+     CNNVIS_MALLOC, CNNVIS_REALLOC, CNNVIS_FREE    your own memory: all three or none
+     CNNVIS_REAL        another number type than float (double: for checking gradients)
+   With -fopenmp the work is shared by all processors. On x86-64 and AArch64 the best vector
+   instructions of the CPU are found at run time; no flag is needed for them.
+
+   Convolution as a matrix product: im2col writes each window of the image as a column,
+
+         image x [C,H,W]             columns [C*R*S, P*Q]     filters [K, C*R*S]   output y [K, P*Q]
+       +---+---+---+---+           window:  1  2  3  4            +-----------+        +------+
+       | a | b | c | d |                  +-----------+           | filter 1  |        |  y1  |
+       +---+---+---+---+    2 x 2 taps    | a  b  e  f |          +-----------+   x  = +------+
+       | e | f | g | h |    at stride 1   | b  c  f  g |          | filter 2  |        |  y2  |
+       +---+---+---+---+   ------------>  | e  f  i  j |          +-----------+        +------+
+       | i | j | k | l |                  | f  g  j  k |          each row a filter    each row a
+       +---+---+---+---+                  +-----------+            [C,R,S] laid flat    feature map
+
+   so that y = filters x columns. This header does the same without ever building the columns: 5.2
+   and 7.1 tell how.
+
+   Papers
+     [1] Goto, van de Geijn 2008: Anatomy of High-Performance Matrix Multiplication
+     [2] Chellapilla, Puri, Simard 2006: High Performance Convolutional Neural Networks for Document
+         Processing (im2col)
+     [3] Krizhevsky, Sutskever, Hinton 2012: ImageNet Classification with Deep CNNs (AlexNet)
+     [4] Zeiler, Fergus 2014: Visualizing and Understanding Convolutional Networks (deconvnet)
+     [5] Springenberg, Dosovitskiy, Brox, Riedmiller 2015: Striving for Simplicity (guided backprop)
+     [6] Ioffe, Szegedy 2015: Batch Normalization
+     [7] Ulyanov, Vedaldi, Lempitsky 2016: Instance Normalization
+     [8] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014: Dropout
+     [9] Kingma, Ba 2015: Adam
+    [10] He, Zhang, Ren, Sun 2015: Delving Deep into Rectifiers (initial weights)
+    [11] Dumoulin, Visin 2016: A guide to convolution arithmetic for deep learning              */
+
 /* ============================== 2. Declarations ============================== */
 #ifndef CNNVIS_H
 #define CNNVIS_H
@@ -19,7 +97,8 @@ extern "C" {
 #endif
 
 /* The number type. float; a test may say `#define CNNVIS_REAL double` before the header to check
-   gradients with the very same source (scalar code only, since vectors of double are not written). */
+   gradients with the very same source (scalar code only, since vectors of double are not written).
+   */
 #ifdef CNNVIS_REAL
 typedef CNNVIS_REAL cnv_real;
 #else
@@ -32,8 +111,8 @@ typedef float cnv_real;
    cnv_error(), which belongs to the calling thread and stays until that thread's next failure. */
 CNVDEF const char *cnv_error(void);
 
-/* Chooses the instruction set: "auto" (the best that CPU and system support: the default), "scalar",
-   "avx2", "avx512" or "neon". Fails, changing nothing, where this CPU cannot run it.
+/* Chooses the instruction set: "auto" (the best that CPU and system support: the default),
+   "scalar", "avx2", "avx512" or "neon". Fails, changing nothing, where this CPU cannot run it.
    Not to be called while another thread is inside the library. */
 CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
@@ -63,8 +142,8 @@ typedef struct {
 CNVDEF cnv_tensor cnv_tensor_view(cnv_real *data, int n, int c, int h, int w);
 
 /* Gives t a shape. Memory grows when it must and never shrinks; after a change of shape the
-   contents are unspecified. Fails, leaving t as it was, on a dimension below 1, on overflow, without
-   memory, and on a view whose number of elements would change. */
+   contents are unspecified. Fails, leaving t as it was, on a dimension below 1, on overflow,
+   without memory, and on a view whose number of elements would change. */
 CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w);
 CNVDEF int cnv_tensor_copy(const cnv_tensor *from, cnv_tensor *to); /* shape and contents */
 CNVDEF void cnv_tensor_fill(cnv_tensor *t, double value);
@@ -103,7 +182,8 @@ CNVDEF void cnv_workspace_free(cnv_workspace *ws);
 
 /* Cross-correlation, as everyone calls convolution                 (Dumoulin & Visin 2016)
      y[n,k,p,q] = bias[k] + sum over c,r,s of
-                  weight[k,c,r,s] * x[n, c, p*stride - pad + r*dilation, q*stride - pad + s*dilation]
+                  weight[k,c,r,s] * x[n, c, p*stride - pad + r*dilation, q*stride - pad +
+                  s*dilation]
    x [N,C,H,W], weight [K,C/groups,R,S], bias [1,K,1,1] or NULL, y [N,K,P,Q]. Filter k sees the
    C/groups channels of its group; groups must divide C and K. */
 CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
@@ -119,9 +199,10 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
                                        const cnv_window *win, int groups, cnv_tensor *dweight,
                                        cnv_tensor *dbias, cnv_workspace *ws);
 
-/* The textbook form of convolution: im2col writes every window of x as a column, so that convolution
-   becomes the matrix product weight[K, C*R*S] * cols; col2im is its adjoint: it adds every column
-   back where it came from. cols [N, C*R*S, P, Q]; col2im's x must come with its shape. */
+/* The textbook form of convolution: im2col writes every window of x as a column, so that
+   convolution becomes the matrix product weight[K, C*R*S] * cols; col2im is its adjoint: it adds
+   every column back where it came from. cols [N, C*R*S, P, Q]; col2im's x must come with its
+   shape. */
 CNVDEF int cnv_im2col(const cnv_tensor *x, const cnv_window *win, cnv_tensor *cols);
 CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor *x);
 
@@ -173,9 +254,11 @@ CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, in
 /* y [N,C,P,Q]: the mean of rows floor(p*H/P) ... ceil((p+1)*H/P)-1, and columns alike.
    1 x 1 is global average pooling (Lin et al. 2013). */
 CNVDEF int cnv_adaptive_avg_pool_forward(const cnv_tensor *x, int p, int q, cnv_tensor *y);
-CNVDEF int cnv_adaptive_avg_pool_backward(const cnv_tensor *dy, cnv_tensor *dx); /* dx: shape of x */
+/* dx must come with the shape of x. */
+CNVDEF int cnv_adaptive_avg_pool_backward(const cnv_tensor *dy, cnv_tensor *dx);
 
-/* y = (x - mean[c]) / std[c], a network's own view of the pixels. mean, std: one number a channel. */
+/* y = (x - mean[c]) / std[c], a network's own view of the pixels. mean, std: one number a channel.
+   */
 CNVDEF int cnv_normalize_forward(const cnv_tensor *x, const cnv_real *mean, const cnv_real *std,
                                  cnv_tensor *y);
 CNVDEF int cnv_normalize_backward(const cnv_tensor *dy, const cnv_real *std, cnv_tensor *dx);
@@ -242,8 +325,8 @@ CNVDEF int cnv_dropout_backward(const cnv_tensor *dy, const cnv_tensor *mask, cn
 
 /* ---- 2.4 Networks ----
 
-   A network is a list of nodes. A node names the nodes it reads, which stand before it, so forward is
-   a loop up the list and backward a loop down. Everything is a public field: look at it. */
+   A network is a list of nodes. A node names the nodes it reads, which stand before it, so forward
+   is a loop up the list and backward a loop down. Everything is a public field: look at it. */
 enum { CNV_NAME_SIZE = 64, CNV_MAX_INPUTS = 8, CNV_ALL = -1, CNV_PARAMETERS = -1 };
 
 typedef enum {
@@ -258,7 +341,8 @@ typedef struct {
     char name[CNV_NAME_SIZE];     /* "conv1"; unnamed layers are numbered: "relu1", "pool2" */
     int inputs, input[CNV_MAX_INPUTS]; /* the nodes read, by index */
     int channels;                 /* of out */
-    int params, param[4];         /* indices into net->params: weight, bias; gamma, beta, mean, var */
+    int params, param[4];         /* in net->params: weight, bias (norms: and the running
+                                     mean and variance) */
     cnv_tensor out;               /* [N,C,H,W], filled by cnv_forward */
     cnv_tensor grad;              /* d(objective)/d(out), filled by seeds and cnv_backward */
     int has_grad;                 /* grad is valid: seeded, or reached from a seed */
@@ -279,6 +363,7 @@ typedef struct {
     char name[CNV_NAME_SIZE];     /* "conv1.weight", as in the weight file */
     int rank;                     /* number of dimensions in a weight file: 4, 2 or 1 */
     int trainable;                /* 0: running statistics */
+    double rate;                  /* multiplies the optimizer's learning rate; 1 at first */
     cnv_tensor value, grad;       /* grad has a shape once the network trains */
     cnv_tensor m, v;              /* the optimizer's momentum and second moment */
 } cnv_param;
@@ -292,8 +377,8 @@ typedef struct {
     cnv_param *params;
     int param_count;
     cnv_relu_rule relu_rule;      /* how backward passes ReLUs; CNV_GRADIENT at first */
-    int training;                 /* 1: dropout drops, batch norm uses the batch, parameter gradients
-                                     are computed */
+    int training;                 /* 1: dropout drops, batch norm uses the batch, and cnv_backward
+                                     adds up the gradients of parameters */
     uint64_t version;             /* grows whenever the weights change: see cnv_weights_changed */
     int unused_tensors;           /* how many tensors of the last weight file had no place here */
     int broken;                   /* building went wrong; the message is kept for cnv_forward */
@@ -345,7 +430,8 @@ CNVDEF int cnv_find(const cnv_net *net, const char *name);
 /* "conv", "relu", "max_pool", ...: what a node does, in a word. */
 CNVDEF const char *cnv_op_name(cnv_op op);
 
-/* Draws all weights anew: He et al. 2015, normal with variance 2 / fan_in; biases 0, norms 1 and 0. */
+/* Draws all weights anew: He et al. 2015, normal with variance 2 / fan_in; biases 0, norms 1 and
+   0. */
 CNVDEF int cnv_init(cnv_net *net, uint64_t seed);
 /* Say this after writing into parameters by hand: packed copies are then made again. */
 CNVDEF void cnv_weights_changed(cnv_net *net);
@@ -356,11 +442,12 @@ CNVDEF void cnv_weights_changed(cnv_net *net);
 CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto);
 
 /* The gradient of a node, for writing an objective's derivative into; zero when first asked for
-   after cnv_forward or cnv_backward. Several nodes may be seeded. NULL: the node has not been run. */
+   after cnv_forward or cnv_backward. Several nodes may be seeded. NULL: the node has not been run.
+   */
 CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node);
 
-/* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of every
-   node on the way likewise; 0 is the image. While net->training, adds up the gradients of all
+/* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of
+   every node on the way likewise; 0 is the image. While net->training, adds up the gradients of all
    parameters on the way too; CNV_PARAMETERS asks for those alone. Where no seed leads, the gradient
    is 0. Consumes the seeds.
    Cost: about that of forward. */
@@ -426,8 +513,9 @@ CNVDEF int cnv_pnm_decode(const void *bytes, size_t count, cnv_tensor *image);
 
 #ifndef CNNVIS_NO_STDIO
 CNVDEF cnv_safetensors *cnv_safetensors_open(const char *path); /* mapped where the system can */
-/* cnv_load_parsed from a file. F32 weights stay mapped where the system can, so that a large network
-   loads in no time; they are yours to change all the same (pages are copied when written). */
+/* cnv_load_parsed from a file. F32 weights stay mapped where the system can, so that a large
+   network loads in no time; they are yours to change all the same (pages are copied when written).
+   */
 CNVDEF int cnv_load(cnv_net *net, const char *path);
 /* Writes all parameters as F32. metadata: key, value, ..., NULL; or NULL. The file appears whole or
    not at all. */
@@ -450,10 +538,13 @@ typedef struct {
 } cnv_color;
 typedef enum { CNV_MAP_GRAY, CNV_MAP_VIRIDIS, CNV_MAP_TURBO, CNV_MAP_RED_WHITE_BLUE } cnv_map;
 
-CNVDEF void cnv_range(const cnv_tensor *t, double *low, double *high); /* of the finite values; none: 0, 0 */
-CNVDEF cnv_color cnv_map_color(cnv_map map, double t);                /* t in [0,1], clamped; NaN: magenta */
+/* The least and the greatest of the finite values; 0, 0 if there are none. */
+CNVDEF void cnv_range(const cnv_tensor *t, double *low, double *high);
+/* t in [0,1], clamped; NaN: magenta */
+CNVDEF cnv_color cnv_map_color(cnv_map map, double t);
 /* values [N,1,H,W] -> rgb [N,3,H,W]: low and below is the map's start, high and above its end, NaN
-   magenta; low == high: values equal to it take the map's middle. For CNV_MAP_RED_WHITE_BLUE give low = -high: blue < 0, white 0, red > 0. */
+   magenta; low == high: values equal to it take the map's middle. For CNV_MAP_RED_WHITE_BLUE give
+   low = -high: blue < 0, white 0, red > 0. */
 CNVDEF int cnv_colorize(const cnv_tensor *values, cnv_map map, double low, double high,
                         cnv_tensor *rgb);
 /* Any [N,C,H,W] to h x w: bilinear going up, area-weighted going down. */
@@ -469,8 +560,8 @@ CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y);
    is resized to the image. An all-equal heat shows the plain picture, NaN magenta. */
 CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
                        cnv_tensor *rgb);
-/* tiles [N,C,H,W] in rows of `columns`, `gap` white pixels between and around them. columns 0: about
-   square. */
+/* tiles [N,C,H,W] in rows of `columns`, `gap` white pixels between and around them. columns 0:
+   about square. */
 CNVDEF int cnv_montage(const cnv_tensor *tiles, int columns, int gap, cnv_tensor *sheet);
 
 CNVDEF int cnv_canvas(cnv_tensor *picture, int h, int w, cnv_color color); /* [1,3,h,w], filled */
@@ -485,16 +576,16 @@ CNVDEF void cnv_line(cnv_tensor *picture, double x0, double y0, double x1, doubl
                      cnv_color color);
 CNVDEF void cnv_disc(cnv_tensor *picture, double x, double y, double radius, cnv_color color);
 /* Text in the built-in font; `size` is the height of a capital letter in pixels. (x,y) is the upper
-   left corner of the first capital. Printable ASCII; other bytes show as a box. Position and size are
-   rounded to whole pixels, sizes below 3 are drawn as 3. */
+   left corner of the first capital. Printable ASCII; other bytes show as a box. Position and size
+   are rounded to whole pixels, sizes below 3 are drawn as 3. */
 CNVDEF void cnv_text(cnv_tensor *picture, double x, double y, double size, cnv_color color,
                      const char *text);
 CNVDEF double cnv_text_width(double size, const char *text);
 
 /* A plot: fill in the fields, begin (draws axes and labels), add series, save the picture. An empty
-   range of y is widened, a reversed one swapped, an infinite one becomes 0 ... 1; x_low == x_high is
-   an axis of categories, for bars. Sizes scale with the picture: 1280 x 840 is the same plot, twice
-   as fine. The label of y stands above its axis, the legend to the right of it. */
+   range of y is widened, a reversed one swapped, an infinite one becomes 0 ... 1; x_low == x_high
+   is an axis of categories, for bars. Sizes scale with the picture: 1280 x 840 is the same plot,
+   twice as fine. The label of y stands above its axis, the legend to the right of it. */
 typedef struct {
     const char *title, *x_label, *y_label;
     double x_low, x_high, y_low, y_high; /* the ranges of the axes */
@@ -715,7 +806,8 @@ typedef struct {
     int add;                   /* 1: C += A B; 0: C = bias + A B */
 } cnv__product;
 
-/* The constants of a step of Adam; the corrections for the means' slow start are in rate and root. */
+/* The constants of a step of Adam; the corrections for the means' slow start are in rate and root.
+   */
 typedef struct {
     cnv_real rate, root, eps, keep, beta1, beta2, gain1, gain2; /* gain = 1 - beta */
 } cnv__adam;
@@ -785,7 +877,8 @@ typedef struct {
 
 /* Each word stands here once, with its meaning in plain C and its three translations side by side.
    CNV__PICK keeps the one of the instruction set that is being compiled. The names of the sets, of
-   the vector of reals, and of a mask that holds one yes or no for each lane:                       */
+   the vector of reals, and of a mask that holds one yes or no for each lane:                      
+   */
 #if CNV__SET == CNV__SCALAR
 #define CNV__PICK(scalar, avx2, avx512, neon) scalar
 #define CNV__NAME(name) cnv__##name##_scalar
@@ -923,7 +1016,8 @@ static void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
 }
 #define v_store_first CNV__NAME(store_first)
 
-/* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places. */
+/* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places.
+   */
 static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
 {
 #if CNV__SET == CNV__SCALAR
@@ -933,7 +1027,8 @@ static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
     *even = _mm256_shuffle_ps(a, b, 0x88);
     *odd = _mm256_shuffle_ps(a, b, 0xDD);
 #elif CNV__SET == CNV__AVX512
-    const __m512i pick = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __m512i pick =
+        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     *even = _mm512_permutex2var_ps(low, pick, high);
     *odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(pick, _mm512_set1_epi32(1)), high);
 #else
@@ -964,7 +1059,8 @@ static void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
 }
 #define v_store_zipped CNV__NAME(store_zipped)
 
-/* The first n lanes of p[0], p[step], p[2 * step], ...; step is 1 or 2; nothing beyond is touched. */
+/* The first n lanes of p[0], p[step], p[2 * step], ...; step is 1 or 2; nothing beyond is touched.
+   */
 static V_TYPE CNV__NAME(load_step)(const cnv_real *p, int step, int n)
 {
 #if CNV__SET == CNV__SCALAR
@@ -995,7 +1091,7 @@ static void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step, int odd)
 }
 #define v_add_step CNV__NAME(add_step)
 
-/* ==================== 5. Kernels: the inner loops, written once in those words ==================== */
+/* ==================== 5. Kernels: the inner loops, in those words ==================== */
 
 /* ---- 5.1 Elementwise ----
 
@@ -1116,7 +1212,8 @@ static void CNV__NAME(sgd)(size_t n, cnv_real rate, cnv_real momentum, cnv_real 
     }
 }
 
-/* Adam: m and v are running means of g and g^2;  w = keep * w - rate * m / (root * sqrt(v) + eps) */
+/* Adam: m and v are running means of g and g^2;  w = keep * w - rate * m / (root * sqrt(v) + eps)
+   */
 static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m,
                             cnv_real *v, cnv_real *w)
 {
@@ -1207,7 +1304,8 @@ static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, 
 }
 
 /* out[i][j] = start + sum over d of a[d][i] * b[d][j], where start is out[i][j] itself (onto), or
-   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][TILE_COLUMNS], out TILE_ROWS pointers */
+   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][TILE_COLUMNS], out TILE_ROWS pointers
+   */
 static void CNV__NAME(tile)(int depth, const cnv_real *a, const cnv_real *b, const cnv_real *bias,
                             int onto, cnv_real *const *out)
 {
@@ -1253,9 +1351,9 @@ static void CNV__NAME(put)(const cnv__product *g, int i0, int j0, const int *run
     }
 }
 
-/* Columns j0 ... j1-1 of the product g. One panel of B, CNV__DEPTH rows deep, is packed at a time; it
-   stays in the first-level cache while all rows of A pass by, which stay in the second-level cache
-   from panel to panel. */
+/* Columns j0 ... j1-1 of the product g. One panel of B, CNV__DEPTH rows deep, is packed at a time;
+   it stays in the first-level cache while all rows of A pass by, which stay in the second-level
+   cache from panel to panel. */
 static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *panel)
 {
     cnv_real tile[TILE_ROWS * TILE_COLUMNS], *out[TILE_ROWS];
@@ -1281,8 +1379,8 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
 
 /* ---- 5.3 Pooling ----
 
-   One plane at a time. Neighbouring windows that lie inside the image from left to right, and move by
-   1 or 2 pixels, are done V_WIDTH at once (a "span"); the others one by one. */
+   One plane at a time. Neighbouring windows that lie inside the image from left to right, and move
+   by 1 or 2 pixels, are done V_WIDTH at once (a "span"); the others one by one. */
 
 /* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
 static void CNV__NAME(clip)(int start, int kernel, int dilation, int size, int *r0, int *r1)
@@ -1527,11 +1625,11 @@ static const cnv__kernels CNV__NAME(kernels) = {
 
 #ifndef CNV__SET
 
-/* ==================== 6. Dispatch: the kernels of every instruction set, one chosen ==================== */
+/* ==================== 6. Dispatch: one set of kernels is chosen ==================== */
 
-/* Here the file includes itself, once per instruction set; each time only sections 4 and 5 are seen.
-   On x86 the compiler is told that just those lines may use AVX2 or AVX-512: so the rest of the
-   program runs on any CPU, and no flag is needed to compile it. */
+/* Here the file includes itself, once per instruction set; each time only sections 4 and 5 are
+   seen. On x86 the compiler is told that just those lines may use AVX2 or AVX-512: so the rest of
+   the program runs on any CPU, and no flag is needed to compile it. */
 #define CNV__SET 1
 #define CNV__SET_NAME "scalar"
 #include "cnnvis.h"
@@ -1668,7 +1766,13 @@ static size_t cnv__block(size_t n, int i, size_t *count)
     return start;
 }
 
-/* ==================== 7. Operators: each _forward followed by its _backward ==================== */
+/* From here on nothing is an inner loop. gcc, told so, compiles a program in less time. */
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC push_options
+#pragma GCC optimize("O1")
+#endif
+
+/* ==================== 7. Operators: each forward, then its backward ==================== */
 
 /* ---- 7.1 Convolution ----
 
@@ -1678,7 +1782,8 @@ static size_t cnv__block(size_t n, int i, size_t *count)
    they are three matrix products (see 5.2):
      forward            y[k,j]                 = bias[k] + sum over t of w[k,t] x[tap[t] + pixel[j]]
      backward-data      dx[tap[t] + pixel[j]] +=           sum over k of w[k,t] dy[k,j]
-     backward-weights   dw[k,t]               +=           sum over j of dy[k,j] x[tap[t] + pixel[j]]  */
+     backward-weights   dw[k,t]               +=           sum over j of dy[k,j] x[tap[t] +
+     pixel[j]]  */
 
 CNVDEF cnv_window cnv_square(int kernel, int stride, int pad)
 {
@@ -1718,10 +1823,10 @@ CNVDEF int cnv_window_output(const cnv_window *win, int h, int w, int *p, int *q
     columns = cnv__output_size(w, win->pad_left, win->pad_right, win->kernel_w, win->stride_w,
                                win->dilation_w, win->ceil_mode);
     if (h < 1 || w < 1 || rows < 1 || columns < 1)
-        return cnv__fail("a window of %d x %d (dilation %d x %d) does not fit into an image of %d x "
-                         "%d with pads %d %d %d %d", win->kernel_h, win->kernel_w, win->dilation_h,
-                         win->dilation_w, h, w, win->pad_top, win->pad_left, win->pad_bottom,
-                         win->pad_right);
+        return cnv__fail("a window of %d x %d (dilation %d x %d) does not fit into an image of "
+                         "%d x %d with pads %d %d %d %d", win->kernel_h, win->kernel_w,
+                         win->dilation_h, win->dilation_w, h, w, win->pad_top, win->pad_left,
+                         win->pad_bottom, win->pad_right);
     if (rows > INT_MAX || columns > INT_MAX)
         return cnv__fail("pads of %d %d %d %d make the output too large", win->pad_top,
                          win->pad_left, win->pad_bottom, win->pad_right);
@@ -1824,8 +1929,8 @@ static void cnv__conv_tables(cnv__conv *conv)
     for (i = 0; i < conv->taps; i++) conv->w_col[i] = i;
 }
 
-/* Lays out the memory: the real numbers first, then the tables. Packed weights have their place there
-   too, unless they are to be kept from call to call. */
+/* Lays out the memory: the real numbers first, then the tables. Packed weights have their place
+   there too, unless they are to be kept from call to call. */
 static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cnv_workspace *ws)
 {
     size_t image = conv->pad ? (size_t)conv->images * (size_t)conv->c *
@@ -1855,7 +1960,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
 
 static void cnv__conv_end(cnv__conv *conv) { cnv_workspace_free(&conv->own); }
 
-/* The images from `first` on, with zeros around them: a copy, or x itself when it has no padding. */
+/* The images from `first` on, with zeros around them: a copy, or x itself when it has no padding.
+   */
 static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, int first, int count)
 {
     const cnv_window *win = &conv->win;
@@ -2325,8 +2431,8 @@ CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, con
 static int cnv__linear_gradient(const cnv_tensor *dy, int n, int out)
 {
     if (dy->n == n && dy->c == out && dy->h == 1 && dy->w == 1) return 1;
-    return cnv__fail("the output's gradient should be %d x %d x 1 x 1, is %d x %d x %d x %d", n, out,
-                     dy->n, dy->c, dy->h, dy->w);
+    return cnv__fail("the output's gradient should be %d x %d x 1 x 1, is %d x %d x %d x %d", n,
+                     out, dy->n, dy->c, dy->h, dy->w);
 }
 
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
@@ -2921,7 +3027,8 @@ CNVDEF int cnv_cross_entropy(const cnv_tensor *logits, const int *labels, double
                          logits->n, logits->c, logits->h, logits->w);
     for (n = 0; n < logits->n; n++)
         if (labels[n] < 0 || labels[n] >= classes)
-            return cnv__fail("label %d of image %d is not one of %d classes", labels[n], n, classes);
+            return cnv__fail("label %d of image %d is not one of %d classes", labels[n], n,
+                             classes);
     if (dlogits && !cnv_tensor_resize(dlogits, logits->n, classes, 1, 1)) return 0;
     for (n = 0; n < logits->n; n++) {
         const cnv_real *x = logits->data + n * classes;
@@ -2969,8 +3076,8 @@ CNVDEF int cnv_concat_backward(const cnv_tensor *dy, int first, cnv_tensor *dx)
     size_t area = (size_t)dy->h * (size_t)dy->w, size = (size_t)dx->c * area;
     int n;
     if (dx->n != dy->n || dx->h != dy->h || dx->w != dy->w || first < 0 || first > dy->c - dx->c)
-        return cnv__fail("channels %d ... of %d x %d x %d x %d cannot fill %d x %d x %d x %d", first,
-                         dy->n, dy->c, dy->h, dy->w, dx->n, dx->c, dx->h, dx->w);
+        return cnv__fail("channels %d ... of %d x %d x %d x %d cannot fill %d x %d x %d x %d",
+                         first, dy->n, dy->c, dy->h, dy->w, dx->n, dx->c, dx->h, dx->w);
     for (n = 0; n < dy->n; n++)
         memcpy(dx->data + (size_t)n * size, cnv_tensor_channel(dy, n, first).data,
                size * sizeof(cnv_real));
@@ -3169,7 +3276,8 @@ static void cnv__numbered_name(const cnv_net *net, cnv_op op, char *name)
     snprintf(name, CNV_NAME_SIZE, "%s%d", op == CNV_MAX_POOL ? "pool" : cnv__op_names[op], number);
 }
 
-/* Appends a node that reads x[0] ... x[inputs-1], all its settings zero. Returns its index or -1. */
+/* Appends a node that reads x[0] ... x[inputs-1], all its settings zero. Returns its index or -1.
+   */
 static int cnv__append(cnv_net *net, cnv_op op, const char *name, const int *x, int inputs)
 {
     cnv_node *node, *nodes;
@@ -3224,6 +3332,7 @@ static int cnv__append_param(cnv_net *net, int x, const char *what, int n, int c
     strcat(strcat(strcpy(param->name, name), "."), what);
     param->rank = rank;
     param->trainable = strncmp(what, "running", 7) != 0;
+    param->rate = 1;
     if (!cnv_tensor_resize(&param->value, n, c, h, w)) return cnv__break(net);
     cnv_tensor_fill(&param->value, value);
     net->nodes[x].param[net->nodes[x].params++] = net->param_count;
@@ -3621,7 +3730,8 @@ static int cnv__backward_norm(cnv_net *net, cnv_node *node, const cnv_tensor *x,
         if (!dgamma || !dbeta) return 0;
     }
     if (node->op == CNV_BATCH_NORM)
-        return cnv_batch_norm_train_backward(x, &node->saved, gamma, &node->grad, dx, dgamma, dbeta);
+        return cnv_batch_norm_train_backward(x, &node->saved, gamma, &node->grad, dx, dgamma,
+                                             dbeta);
     return cnv_instance_norm_backward(x, &node->saved, gamma, &node->grad, dx, dgamma, dbeta);
 }
 
@@ -3747,15 +3857,15 @@ static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
     return 1;
 }
 
-/* The constants of the next step for a parameter that decays by `decay`. */
-static cnv__adam cnv__adam_step(const cnv_optimizer *optimizer, double decay)
+/* The constants of Adam's next step at that rate, for a parameter that decays by `decay`. */
+static cnv__adam cnv__adam_step(const cnv_optimizer *optimizer, double rate, double decay)
 {
     double steps = (double)(optimizer->step + 1);
     cnv__adam a;
-    a.rate = (cnv_real)(optimizer->rate / (1 - pow(optimizer->momentum, steps)));
+    a.rate = (cnv_real)(rate / (1 - pow(optimizer->momentum, steps)));
     a.root = (cnv_real)(1 / sqrt(1 - pow(optimizer->beta2, steps)));
     a.eps = (cnv_real)optimizer->eps;
-    a.keep = (cnv_real)(1 - optimizer->rate * decay);
+    a.keep = (cnv_real)(1 - rate * decay);
     a.beta1 = (cnv_real)optimizer->momentum, a.gain1 = (cnv_real)(1 - optimizer->momentum);
     a.beta2 = (cnv_real)optimizer->beta2, a.gain2 = (cnv_real)(1 - optimizer->beta2);
     return a;
@@ -3766,16 +3876,16 @@ CNVDEF int cnv_step(cnv_net *net, cnv_optimizer *optimizer)
     int i;
     for (i = 0; i < net->param_count; i++) {
         cnv_param *p = &net->params[i];
-        double decay = p->rank > 1 ? optimizer->weight_decay : 0;
+        double rate = p->rate * optimizer->rate, decay = p->rank > 1 ? optimizer->weight_decay : 0;
         size_t size = cnv_tensor_size(&p->value);
         if (!p->trainable || !p->grad.data) continue;
         if (!cnv__state(&p->value, &p->m)) return 0;
         if (optimizer->method == CNV_ADAM) {
-            cnv__adam a = cnv__adam_step(optimizer, decay);
+            cnv__adam a = cnv__adam_step(optimizer, rate, decay);
             if (!cnv__state(&p->value, &p->v)) return 0;
             cnv__use()->adam(&a, size, p->grad.data, p->m.data, p->v.data, p->value.data);
         } else {
-            cnv__use()->sgd(size, (cnv_real)optimizer->rate, (cnv_real)optimizer->momentum,
+            cnv__use()->sgd(size, (cnv_real)rate, (cnv_real)optimizer->momentum,
                             (cnv_real)decay, p->grad.data, p->m.data, p->value.data);
         }
         cnv_tensor_fill(&p->grad, 0);
@@ -5755,6 +5865,43 @@ CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *hei
     plot->series++;
 }
 
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
+
 #define CNNVIS_IMPLEMENTED
 #endif /* CNV__SET */
 #endif /* CNNVIS_IMPLEMENTATION */
+
+/* ==================== License ====================
+
+   Take it under whichever of the two you prefer.
+
+   A. Public domain (www.unlicense.org)
+   This is free and unencumbered software released into the public domain. Anyone is free to copy,
+   modify, publish, use, compile, sell, or distribute this software, either in source code form or
+   as a compiled binary, for any purpose, commercial or non-commercial, and by any means. In
+   jurisdictions that recognize copyright laws, the author or authors of this software dedicate any
+   and all copyright interest in the software to the public domain. We make this dedication for the
+   benefit of the public at large and to the detriment of our heirs and successors. We intend this
+   dedication to be an overt act of relinquishment in perpetuity of all present and future rights
+   to this software under copyright law.
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+   BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+   CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+
+   B. MIT License
+   Copyright (c) 2026 the cnnvis authors
+   Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+   associated documentation files (the "Software"), to deal in the Software without restriction,
+   including without limitation the rights to use, copy, modify, merge, publish, distribute,
+   sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+   furnished to do so, subject to the following conditions: The above copyright notice and this
+   permission notice shall be included in all copies or substantial portions of the Software.
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING
+   BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+   NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+   DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */

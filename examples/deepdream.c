@@ -4,12 +4,14 @@
    Formula    maximize 1/2 |a(x)|^2, a = the activations at a layer, so the seed is a itself:
               x := clip(x + step g / mean |g|), g = d(1/2 |a|^2)/dx, on a pyramid of octaves
    Paper      Mordvintsev, Olah, Tyka: Inceptionism (2015), and their notebook dream.ipynb
-   Look for   Early layers draw strokes and waves, later ones patches of what they were trained on.
-              The dream follows the picture: a cloud becomes what it looked a little like.
-   Measured   |a| >= 2x that of the photograph, SSIM to it >= 0.3; random noise of the same strength
+   Look for   Early layers draw outlines and blobs, later ones pieces of what they were trained on:
+              eyes, leaves, stripes, spots. The dream follows the picture: where a layer finds
+              nothing at all, as in much of the sky, there is little to make more of.
+   Measured   |a| >= 2x that of the picture, SSIM to it >= 0.3; random noise of the same strength
               must raise |a| far less
 
-   Images of this network's world are 64 x 64, so the jitter is 3 pixels, not 32.
+   The notebook has a jitter of 32 pixels, 4 octaves and 10 steps, for a network that was trained on
+   224 x 224. Ours knows 64 x 64: a jitter of 3, and 7 octaves of 16 steps, for large shapes too.
 
        cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --layer relu4    */
 
@@ -19,6 +21,7 @@ typedef struct {
     int octaves, steps, jitter; /* sizes of the picture; steps at each; the largest random shift */
     double scale, step;         /* between octaves; the mean change of a pixel in a step */
 } dream_options;
+static const dream_options dream_standard = {7, 16, 3, 1.4, 1.5 / 255};
 
 /* Shifts a picture by dx, dy; what leaves on one side enters on the other. */
 static void roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
@@ -56,7 +59,7 @@ static int dream_step(cnv_net *net, int layer, const dream_options *o, cnv_rng *
 }
 
 /* From the smallest octave to the whole picture: dream, and carry what was added (the detail) up to
-   the next size. image and dream [1,3,h,w] in [0,1]. */
+   the next size. Octaves below 32 pixels are left out. image and dream [1,3,h,w] in [0,1]. */
 static int deepdream(cnv_net *net, int layer, const cnv_tensor *image, const dream_options *o,
                      uint64_t seed, cnv_tensor *dream)
 {
@@ -67,10 +70,10 @@ static int deepdream(cnv_net *net, int layer, const cnv_tensor *image, const dre
     for (octave = o->octaves - 1; ok && octave >= 0; octave--) {
         double shrink = pow(o->scale, octave);
         int h = (int)(image->h / shrink + 0.5), w = (int)(image->w / shrink + 0.5);
+        if (octave && (h < 32 || w < 32)) continue;
         ok = cnv_resize(image, h, w, &base) && cnv_tensor_copy(&base, dream);
-        if (ok && detail.data) {
+        if (ok && detail.data)
             ok = cnv_resize(&detail, h, w, &larger) && cnv_add_forward(&base, &larger, dream);
-        }
         for (i = 0; ok && i < o->steps; i++)
             ok = dream_step(net, layer, o, &rng, dream, &shifted);
         ok = ok && cnv_tensor_copy(dream, &detail);
@@ -182,7 +185,7 @@ static void dream_cell(cnv_tensor *sheet, int i, int columns, const cnv_tensor *
 
 int main(int argc, char **argv)
 {
-    static const char *const tour[] = {"relu1", "relu2", "relu3", "relu4", "pool3"};
+    static const char *const tour[] = {"pool1", "relu2", "relu3", "relu4", "pool3"};
     const cnv_color white = {1, 1, 1}, ink = {0.13f, 0.14f, 0.17f};
     example e = example_begin(argc, argv, "gradient ascent on all that a layer finds in a picture",
                               NULL, "octaves,steps,step,jitter,size");
@@ -190,13 +193,13 @@ int main(int argc, char **argv)
     int cells = one ? 2 : 6, columns = one ? 2 : 3, i;
     int size = (int)example_number(&e, "size", one ? 640 : 432, 64, 4096);
     cnv_tensor image = {0}, dream = {0}, sheet = {0};
-    dream_options o;
+    dream_options o = dream_standard;
     dream_measures m;
     char numbers[160];
-    o.octaves = (int)example_number(&e, "octaves", 5, 1, 12), o.scale = 1.4;
-    o.steps = (int)example_number(&e, "steps", 10, 0, 10000);
-    o.step = example_number(&e, "step", 1.5, 0, 255) / 255;
-    o.jitter = (int)example_number(&e, "jitter", 3, 0, 64);
+    o.octaves = (int)example_number(&e, "octaves", o.octaves, 1, 12);
+    o.steps = (int)example_number(&e, "steps", o.steps, 0, 10000);
+    o.step = example_number(&e, "step", 255 * o.step, 0, 255) / 255;
+    o.jitter = (int)example_number(&e, "jitter", o.jitter, 0, 64);
     example_check(&e, dream_canvas(&e, size, &image) &&
                       cnv_canvas(&sheet, 76 + cells / columns * (image.h + 62) + 14,
                                  40 + columns * (image.w + 20), white));

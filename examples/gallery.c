@@ -5,9 +5,9 @@
        build/make_gallery --thumbs saliency       shrinks their pictures for README.md
 
    Each example is run as it is, timed, and what it prints is caught. What the page says about it is
-   read from the comment on top of its source: the line behind its name, the fields Question, Formula,
-   Paper, Look for and Measured, and the line that compiles it. The page needs nothing but the
-   pictures beside it. If an example fails the page says so, and so does the exit status. */
+   read from the comment on top of its source: the line behind its name, the fields Question,
+   Formula, Paper, Look for and Measured, and the line that compiles it. The page needs nothing but
+   the pictures beside it. If an example fails the page says so, and so does the exit status. */
 #ifdef __has_include
 #if __has_include(<stb/stb_image.h>)
 #define STB_IMAGE_IMPLEMENTATION /* cnnvis.h reads PNG with it */
@@ -34,7 +34,8 @@ typedef struct {
 
 static const lesson lessons[] = {
     {"toybox", "The world", NULL},
-    {"train", "Training", "--images 20000 --scenes 4000 --weights build/gallery/train.safetensors"},
+    {"train", "Training",
+     "--images 50000 --scenes 15000 --weights build/gallery/train.safetensors"},
     {"filters", "Filters", NULL},
     {"activations", "Activations", NULL},
     {"top_images", "Images that excite a unit", NULL},
@@ -236,14 +237,14 @@ static void run(exhibit *e)
 /* ---- The page ---- */
 
 static const char *const style[] = {
-    ":root { color-scheme: light dark; --back: #fbfaf8; --card: #fff; --ink: #1d1e22; --dim: #63666f;",
-    "  --line: #e3e0da; --mark: #b3401f; --code: #f3f0ea; }",
-    "@media (prefers-color-scheme: dark) { :root { --back: #16171a; --card: #1e2024; --ink: #ecebe8;",
-    "  --dim: #a3a6ad; --line: #34363c; --mark: #ff9a6b; --code: #232529; } }",
+    ":root { color-scheme: light dark; --back: #fbfaf8; --card: #fff; --ink: #1d1e22;",
+    "  --dim: #63666f; --line: #e3e0da; --mark: #b3401f; --code: #f3f0ea; }",
+    "@media (prefers-color-scheme: dark) { :root { --back: #16171a; --card: #1e2024;",
+    "  --ink: #ecebe8; --dim: #a3a6ad; --line: #34363c; --mark: #ff9a6b; --code: #232529; } }",
     "* { box-sizing: border-box; margin: 0; }",
     "html { scroll-snap-type: y proximity; scroll-padding: 0; }",
-    "body { background: var(--back); color: var(--ink); line-height: 1.45;",
-    "  font: clamp(15px, 0.55vw + 10px, 24px) system-ui, 'Segoe UI', 'Helvetica Neue', sans-serif; }",
+    "body { background: var(--back); color: var(--ink);",
+    "  font: clamp(15px, 0.55vw + 10px, 24px)/1.4 system-ui, 'Helvetica Neue', sans-serif; }",
     "section { min-height: 100vh; padding: 2.2em 3.2em 3em; scroll-snap-align: start;",
     "  border-bottom: 1px solid var(--line); display: flex; flex-direction: column; }",
     "h1, h2 { font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }",
@@ -253,11 +254,12 @@ static const char *const style[] = {
     ".ask { font-size: 1.3em; line-height: 1.35; color: var(--mark); margin: 0.35em 0 1em;",
     "  max-width: 62em; }",
     ".lead { font-size: 1.2em; color: var(--dim); max-width: 46em; margin: 0.8em 0 1.8em; }",
-    ".sides { display: grid; grid-template-columns: minmax(0, 1.75fr) minmax(0, 1fr); gap: 2.4em;",
-    "  align-items: start; flex: 1; }",
-    ".side { display: flex; flex-direction: column; gap: 1.1em; }",
-    "button.picture { all: unset; display: block; cursor: zoom-in; background: #fff; padding: 0.5em;",
-    "  border: 1px solid var(--line); border-radius: 10px; width: fit-content; max-width: 100%; }",
+    ".sides { display: flex; gap: 2.4em; align-items: start; flex: 1; }",
+    ".shown { flex: 0 1 auto; max-width: 64%; } .shown:empty { display: none; }",
+    ".side { display: flex; flex-direction: column; gap: 1.1em; flex: 1 1 0; min-width: 0; }",
+    "button.picture { all: unset; display: block; cursor: zoom-in; background: #fff;",
+    "  padding: 0.5em; border: 1px solid var(--line); border-radius: 10px; width: fit-content;",
+    "  max-width: 100%; }",
     "button.picture:focus-visible, .card:focus-visible { outline: 3px solid var(--mark); }",
     "button.picture img { display: block; max-width: 100%; max-height: 74vh; width: auto;",
     "  height: auto; }",
@@ -265,22 +267,24 @@ static const char *const style[] = {
     "  color: var(--dim); margin-bottom: 0.25em; }",
     "pre { font: 0.82em/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap;",
     "  overflow-wrap: anywhere; }",
-    ".formula pre { font-size: 0.98em; background: var(--code); border-left: 4px solid var(--mark);",
+    ".formula pre { font-size: 0.9em; background: var(--code); border-left: 4px solid var(--mark);",
     "  border-radius: 0 8px 8px 0; padding: 0.7em 0.9em; }",
-    ".said { margin-top: 1.4em; background: var(--code); border-radius: 8px; padding: 0.8em 1.1em; }",
+    ".formula span { display: block; padding-left: 2ch; text-indent: -2ch; }",
+    ".said { margin-top: 1.4em; background: var(--code); border-radius: 8px;",
+    "  padding: 0.8em 1.1em; }",
     ".said pre { white-space: pre; overflow-x: auto; }",
     ".said .did { color: var(--dim); white-space: pre-wrap; margin-bottom: 0.6em; }",
     ".failed { color: #fff; background: #b3261e; border-radius: 8px; padding: 0.7em 1em;",
     "  margin-bottom: 1em; font-weight: 600; }",
-    ".cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13em, 1fr)); gap: 1.2em;",
-    "  padding: 0; }",
+    ".cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13em, 1fr));",
+    "  gap: 1.2em; }",
     ".card { color: inherit; text-decoration: none; background: var(--card); border-radius: 10px;",
     "  border: 1px solid var(--line); overflow: hidden; }",
     ".card:hover { border-color: var(--mark); }",
     ".card img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover;",
     "  object-position: top left; background: #fff; border-bottom: 1px solid var(--line); }",
     ".card b { display: block; padding: 0.5em 0.8em 0; } .card span { display: block;",
-    "  padding: 0 0.8em 0.7em; color: var(--dim); font-size: 0.85em; line-height: 1.3; }",
+    "  padding: 0 0.94em 0.8em; color: var(--dim); font-size: 0.85em; line-height: 1.3; }",
     "nav { position: fixed; right: 1em; bottom: 0.8em; display: flex; align-items: center;",
     "  gap: 0.2em; background: var(--card); border: 1px solid var(--line); border-radius: 99px;",
     "  padding: 0.1em 0.4em; color: var(--dim); font-size: 0.85em; z-index: 1; }",
@@ -290,8 +294,8 @@ static const char *const style[] = {
     "  cursor: zoom-out; padding: 1vmin; }",
     "#large img { width: 100%; height: 100%; object-fit: contain; }",
     "#large.open { display: block; }",
-    "@media (max-width: 900px) { section { padding: 1.4em; } .sides { grid-template-columns: 1fr; }",
-    "  h1 { font-size: 2.2em; } }",
+    "@media (max-width: 900px) { section { padding: 1.4em; } .sides { flex-direction: column; }",
+    "  .shown { max-width: 100%; } h1 { font-size: 2.2em; } }",
     "@media print { nav { display: none; } section { break-after: page; min-height: 0; } }",
     NULL};
 
@@ -312,9 +316,9 @@ static const char *const script[] = {
     "  note();",
     "}",
     "function enlarge() {",
-    "  const shown = picture(slides[at]);",
-    "  large.className = shown ? 'open' : '';",
-    "  if (shown) large.firstElementChild.src = shown.src, large.firstElementChild.alt = shown.alt;",
+    "  const from = picture(slides[at]), to = large.firstElementChild;",
+    "  large.className = from ? 'open' : '';",
+    "  if (from) to.src = from.src, to.alt = from.alt;",
     "}",
     "function shrink() { large.className = ''; }",
     "slides.forEach((s, i) => { const p = s.querySelector('button.picture');",
@@ -369,11 +373,25 @@ static void put_between(FILE *page, const char *before, const char *text, const 
     fputs(before, page), put(page, text), fputs(after, page);
 }
 
+/* Line by line, so that what must be broken is indented. */
+static void put_formula(FILE *page, const char *formula)
+{
+    char line[256];
+    fputs("<pre>", page);
+    while (*formula) {
+        size_t length = strcspn(formula, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, formula);
+        put_between(page, "<span>", line, "</span>");
+        formula += length + (formula[length] != 0);
+    }
+    fputs("</pre></div>\n", page);
+}
+
 static void put_field(FILE *page, const exhibit *e, int i)
 {
     if (!e->field[i][0] || i == QUESTION) return;
     fprintf(page, "<div%s><h3>%s</h3>", i == FORMULA ? " class=\"formula\"" : "", fields[i][1]);
-    if (i == FORMULA) put_between(page, "<pre>", e->field[i], "</pre></div>\n");
+    if (i == FORMULA) put_formula(page, e->field[i]);
     else put_between(page, "<p>", e->field[i], "</p></div>\n");
 }
 
@@ -396,8 +414,9 @@ static void put_section(FILE *page, const exhibit *e)
     put_between(page, "<p class=\"ask\">", e->field[QUESTION][0] ? e->field[QUESTION] : e->summary,
                 "</p>\n");
     if (e->status)
-        fprintf(page, "<p class=\"failed\">This program failed with exit status %d.</p>\n", e->status);
-    fputs("<div class=\"sides\"><div>\n", page);
+        fprintf(page, "<p class=\"failed\">This program failed with exit status %d.</p>\n",
+                e->status);
+    fputs("<div class=\"sides\"><div class=\"shown\">", page);
     put_picture(page, e);
     fputs("</div><div class=\"side\">\n", page);
     for (i = 0; i < FIELDS; i++) put_field(page, e, i);
@@ -469,8 +488,10 @@ static int write_thumb(const char *name)
     plane = small.h * small.w;
     ok = ok && (rgb = (unsigned char *)malloc(3 * (size_t)plane)) != NULL;
     for (i = 0; ok && i < plane; i++)
-        for (c = 0; c < 3; c++)
-            rgb[3 * i + c] = (unsigned char)(255 * small.data[(small.c == 3 ? c : 0) * plane + i] + 0.5f);
+        for (c = 0; c < 3; c++) {
+            float value = small.data[(small.c == 3 ? c : 0) * plane + i];
+            rgb[3 * i + c] = (unsigned char)(255 * value + 0.5f);
+        }
     do {
         quality -= 5, bytes = 0;
         ok = ok && stbi_write_jpg_to_func(count_bytes, &bytes, small.w, small.h, 3, rgb, quality);

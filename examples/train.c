@@ -48,14 +48,14 @@ static void load_batch(const dataset *d, const int *index, int count, cnv_rng *r
     }
 }
 
-/* The share of the pictures from `first` on that the network gets right. */
-static double accuracy(const example *e, const dataset *d, int first)
+/* The share of the pictures from `first` up to `end` that the network gets right. */
+static double accuracy(const example *e, const dataset *d, int first, int end)
 {
     cnv_tensor images = {0};
     int labels[BATCH], index[BATCH], i, k, right = 0;
     e->net->training = 0;
-    for (i = first; i < d->n; i += BATCH) {
-        int count = d->n - i < BATCH ? d->n - i : BATCH;
+    for (i = first; i < end; i += BATCH) {
+        int count = end - i < BATCH ? end - i : BATCH;
         for (k = 0; k < count; k++) index[k] = i + k;
         example_check(e, cnv_tensor_resize(&images, count, 3, d->side, d->side));
         load_batch(d, index, count, NULL, &images, labels);
@@ -63,7 +63,7 @@ static double accuracy(const example *e, const dataset *d, int first)
         for (k = 0; k < count; k++) right += example_answer(e, k) == labels[k];
     }
     cnv_tensor_free(&images);
-    return (double)right / (d->n - first);
+    return (double)right / (end - first);
 }
 
 /* What is plotted: the loss, the accuracy, and the first layer's filters now and then. */
@@ -73,18 +73,19 @@ typedef struct {
     int points, snapshots;
 } history;
 
-/* Remembers the first layer and measures the accuracy. */
+/* Remembers the first layer and measures the accuracy, along the way on some pictures only. */
 static void snapshot(const example *e, const dataset *d, int first, double seen, history *h)
 {
     const cnv_param *weight = &e->net->params[0];
+    int end = h->snapshots < SNAPSHOTS - 1 && d->n - first > 500 ? first + 500 : d->n;
     h->held_out_at[h->snapshots] = seen / 1000;
-    h->held_out[h->snapshots] = 100 * accuracy(e, d, first);
+    h->held_out[h->snapshots] = 100 * accuracy(e, d, first, end);
     example_check(e, cnv_tensor_copy(&weight->value, &h->filters[h->snapshots]));
     h->snapshots++;
 }
 
 /* Passes over the first `count` pictures in random order until `total` have been seen; the learning
-   rate rises over the first 3% and then falls along a cosine. */
+   rate rises over the first 5% and then falls along a cosine. */
 static void train(const example *e, const dataset *d, int count, long total, double rate,
                   double decay, history *h)
 {
@@ -97,14 +98,17 @@ static void train(const example *e, const dataset *d, int count, long total, dou
     example_check(e, cnv_tensor_resize(&images, BATCH, 3, d->side, d->side));
     for (seen = 0; seen < total; seen += BATCH) {
         double done = (double)seen / (double)total;
-        if (seen >= next) snapshot(e, d, count, (double)seen, h), next += total / (SNAPSHOTS - 1);
+        if (seen >= next) { /* more often at first, when more happens */
+            snapshot(e, d, count, (double)seen, h);
+            next = total * h->snapshots * h->snapshots / ((SNAPSHOTS - 1) * (SNAPSHOTS - 1));
+        }
         if (seen >= mark) {
             h->images[n] = (double)seen / 1000, h->loss[n++] = mean;
             mark = (long)((double)total * n / POINTS);
         }
         for (i = 0; i < BATCH; i++) index[i] = (int)(cnv_uniform(&rng) * count);
         load_batch(d, index, BATCH, &rng, &images, labels);
-        optimizer.rate = rate * (done < 0.03 ? done / 0.03 : 0.5 + 0.5 * cos(3.14159265 * done));
+        optimizer.rate = rate * (done < 0.05 ? done / 0.05 : 0.5 + 0.5 * cos(3.14159265 * done));
         example_check(e, train_step(e->net, e->logits, &images, labels, &optimizer, &loss));
         if (!(loss < 1e6)) example_fail(e, "the loss is %g: the rate %g is too high", loss, rate);
         mean += 0.02 * (loss - mean);
@@ -117,14 +121,23 @@ static void train(const example *e, const dataset *d, int count, long total, dou
     cnv_tensor_free(&images);
 }
 
-/* He's random weights, but the first layer a tenth of that: so that in the end its filters show what
-   was learned, and not the noise it began with. */
+/* He's random weights, with three changes. The first layer begins a tenth as large, so that in the end
+   its filters show what was learned and not the noise they began with. Biases begin above 0, as in
+   AlexNet, so that ReLUs begin in their positive range. And the weights of the codes learn slowly:
+   their many inputs rise and fall together, and large steps would push whole units below 0 for good
+   ("dead" units: see activations.c). */
 static int init(cnv_net *net, unsigned long long seed)
 {
     cnv_tensor *first = &net->params[0].value;
-    size_t i, size = cnv_tensor_size(first);
+    size_t k, size = cnv_tensor_size(first);
+    int i;
     if (!cnv_init(net, seed)) return 0;
-    for (i = 0; i < size; i++) first->data[i] *= 0.1f;
+    for (k = 0; k < size; k++) first->data[k] *= 0.1f;
+    for (i = 0; i < net->param_count; i++) {
+        cnv_param *p = &net->params[i];
+        if (p->rank == 1 && i + 1 < net->param_count) cnv_tensor_fill(&p->value, 0.1);
+        if (p->rank == 2 && i + 2 < net->param_count) p->rate = 0.1;
+    }
     cnv_weights_changed(net);
     return 1;
 }
@@ -192,7 +205,7 @@ int main(int argc, char **argv)
     example_options(&e, "trains a network on Toybox scenes or on your own pictures",
                     "data,images,scenes,rate,decay");
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
-    images = (long)example_number(&e, "images", 190000, 64, 1e9);
+    images = (long)example_number(&e, "images", 210000, 64, 1e9);
     scenes = (int)example_number(&e, "scenes", 50000, 100, 1e7);
     folder = example_text(&e, "data", NULL), weights = example_text(&e, "weights", "toynet.safetensors");
     e.out = example_text(&e, "out", "train.png");
@@ -208,7 +221,7 @@ int main(int argc, char **argv)
     example_check(&e, e.net != NULL);
     e.logits = e.model->build(e.net, d.classes);
     example_check(&e, e.logits >= 0 && init(e.net, e.seed));
-    train(&e, &d, d.n - held_out, images, example_number(&e, "rate", 0.002, 0, 100),
+    train(&e, &d, d.n - held_out, images, example_number(&e, "rate", 0.0015, 0, 100),
           example_number(&e, "decay", 0.1, 0, 100), &h);
     printf("accuracy on %d held-out images: %.1f %%\n", held_out, h.held_out[h.snapshots - 1]);
     save_weights(&e, &d, weights);

@@ -16,6 +16,17 @@ typedef struct {
     int n, c, h, w;
 } shape;
 
+/* Each at random from 1 up. (As arguments of shape_of they would be drawn in any order.) */
+static shape random_shape(cnv_rng *rng, int n, int c, int h, int w)
+{
+    shape s;
+    s.n = pick(rng, 1, n);
+    s.c = pick(rng, 1, c);
+    s.h = pick(rng, 1, h);
+    s.w = pick(rng, 1, w);
+    return s;
+}
+
 static shape shape_of(int n, int c, int h, int w)
 {
     shape s;
@@ -180,7 +191,7 @@ static void check_random_pools(int count)
     while (count) {
         pool_case c = {{0, 0, 0, 0}, {0}, 0};
         int most = pick(&rng, 0, 1) ? 2 : 5;
-        c.x = shape_of(pick(&rng, 1, 3), pick(&rng, 1, 5), pick(&rng, 1, 14), pick(&rng, 1, 40));
+        c.x = random_shape(&rng, 3, 5, 14, 40);
         c.win.kernel_h = pick(&rng, 1, most + 2), c.win.kernel_w = pick(&rng, 1, most + 2);
         c.win.stride_h = pick(&rng, 1, most), c.win.stride_w = pick(&rng, 1, most);
         c.win.dilation_h = pick(&rng, 1, most), c.win.dilation_w = pick(&rng, 1, most);
@@ -839,10 +850,11 @@ static void adjoint_tensors(shape from, shape to, cnv_rng *rng)
 
 static void check_adjoints(cnv_rng *rng)
 {
-    shape s = shape_of(pick(rng, 1, 3), pick(rng, 2, 5), pick(rng, 4, 9), pick(rng, 4, 35));
+    shape s = random_shape(rng, 3, 5, 6, 32);
     cnv_window win = cnv_square(2, pick(rng, 1, 3), 0);
     int factor = pick(rng, 1, 4), pad = pick(rng, 0, 3), p = pick(rng, 1, 9), q = pick(rng, 1, 9);
     int even;
+    s.h += 3, s.w += 3;
     for (even = 0; even < 2; even++) {
         win.kernel_w = 4 - even, win.pad_left = 1 - even;
         adjoint_tensors(s, shape_of(s.n, s.c, ref_p(&win, s.h), ref_q(&win, s.w)), rng);
@@ -920,7 +932,7 @@ static void check_elementwise(shape s, cnv_rng *rng)
 
 static void check_neighbourhoods(shape s, cnv_rng *rng)
 {
-    int size;
+    int size, p = pick(rng, 1, 9), q = pick(rng, 1, 9);
     for (size = 1; size <= 6; size++) check_response_norm(s, size, rng);
     if (s.n * s.h * s.w > 1) {
         check_train_forward(s, 0, rng), check_train_forward(s, 1000, rng);
@@ -929,7 +941,7 @@ static void check_neighbourhoods(shape s, cnv_rng *rng)
     check_instance_forward(s, 0, rng), check_instance_forward(s, 1000, rng);
     check_train_backward(s, 1, rng);
     check_adaptive(s, 1, 1, rng);
-    check_adaptive(s, pick(rng, 1, 9), pick(rng, 1, 9), rng);
+    check_adaptive(s, p, q, rng);
     check_upsample(s, pick(rng, 1, 5), rng);
     check_reflect_pad(s, pick(rng, 0, s.h < s.w ? s.h - 1 : s.w - 1), rng);
     check_concat(pick(rng, 1, 5), s.n, s.h, s.w, rng);

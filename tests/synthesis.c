@@ -212,8 +212,7 @@ static void check_dream_identities(cnv_net *net)
 
 static void check_dream(cnv_net *net)
 {
-    static const char *const layers[] = {"relu1", "relu2", "relu3", "relu4", "pool3"};
-    dream_options o = {5, 10, 3, 1.4, 1.5 / 255};
+    static const char *const layers[] = {"pool1", "relu2", "relu3", "relu4", "pool3"};
     cnv_tensor image = {0}, dream = {0};
     dream_measures m = {0};
     int i;
@@ -221,7 +220,7 @@ static void check_dream(cnv_net *net)
     toy_landscape(1, 144, 108, image.data);
     for (i = 0; i < 5; i++) {
         int layer = cnv_find(net, layers[i]);
-        CHECK(deepdream(net, layer, &image, &o, 1, &dream) &&
+        CHECK(deepdream(net, layer, &image, &dream_standard, 1, &dream) &&
               dream_measure(net, layer, &image, &dream, 1, &m), "%s", cnv_error());
         CHECK(m.after >= 2 * m.before, "%s: |a| x %.2f", layers[i], m.after / m.before);
         CHECK(m.ssim >= 0.3, "%s: SSIM %.2f", layers[i], m.ssim);
