@@ -1311,13 +1311,11 @@ static void CNV__NAME(tile)(int depth, const cnv_real *a, const cnv_real *b, con
 {
     V_TYPE sum[TILE_ROWS][TILE_VECTORS], row[TILE_VECTORS], weight;
     int d, i, j;
-    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
-        weight = v_all(bias ? bias[i] : 0);
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
         CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) {
             v_prefetch(out[i] + j * V_WIDTH);
-            sum[i][j] = weight;
+            sum[i][j] = v_zero();
         }
-    }
     for (d = 0; d < depth; d++, a += TILE_ROWS, b += TILE_COLUMNS) {
         CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) row[j] = v_load(b + j * V_WIDTH);
         CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
@@ -1326,11 +1324,12 @@ static void CNV__NAME(tile)(int depth, const cnv_real *a, const cnv_real *b, con
                 sum[i][j] = v_fma(weight, row[j], sum[i][j]);
         }
     }
-    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
-        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) {
-            if (onto) sum[i][j] = v_add(sum[i][j], v_load(out[i] + j * V_WIDTH));
-            v_store(out[i] + j * V_WIDTH, sum[i][j]);
-        }
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
+        weight = v_all(bias ? bias[i] : 0);
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+            v_store(out[i] + j * V_WIDTH,
+                    v_add(sum[i][j], onto ? v_load(out[i] + j * V_WIDTH) : weight));
+    }
 }
 
 /* Carries a tile that is not whole, or whose columns do not lie side by side, to its place in C. */
