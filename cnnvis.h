@@ -2404,7 +2404,7 @@ static int cnv__linear_sizes(const cnv_tensor *x, const cnv_tensor *weight, int 
 CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
                               cnv_tensor *y, cnv_workspace *ws)
 {
-    int in, out, n, o;
+    int in = 0, out = 0, n, o;
     if (!cnv__linear_sizes(x, weight, &in, &out)) return 0;
     if (bias && cnv_tensor_size(bias) != (size_t)out)
         return cnv__fail("%d outputs cannot have %.0f biases", out,
@@ -2437,7 +2437,7 @@ static int cnv__linear_gradient(const cnv_tensor *dy, int n, int out)
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
                                     cnv_workspace *ws)
 {
-    int in, out, n, o, part;
+    int in = 0, out = 0, n, o, part;
     if (!cnv__linear_sizes(dx, weight, &in, &out)) return 0;
     if (!cnv__linear_gradient(dy, dx->n, out)) return 0;
     if (dx->n >= 4) {
@@ -2460,7 +2460,7 @@ CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
 CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
                                        cnv_tensor *dweight, cnv_tensor *dbias, cnv_workspace *ws)
 {
-    int in, out;
+    int in = 0, out = 0;
     if (!cnv__linear_sizes(x, dweight, &in, &out)) return 0;
     if (!cnv__linear_gradient(dy, x->n, out)) return 0;
     if (dbias && cnv_tensor_size(dbias) != (size_t)out)

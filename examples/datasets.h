@@ -1,6 +1,6 @@
-/* datasets.h: labelled pictures to train on: Toybox scenes, CIFAR-10 (the binary version), MNIST and
-   everything else in IDX files, or a folder with one folder of pictures per class. All become bytes
-   [n][3][side][side] of the side that the network wants. */
+/* datasets.h: labelled pictures to train on: Toybox scenes, CIFAR-10 (the binary version), MNIST
+   and everything else in IDX files, or a folder with one folder of pictures per class. All become
+   bytes [n][3][side][side] of the side that the network wants. */
 #ifndef DATASETS_H
 #define DATASETS_H
 
@@ -34,7 +34,8 @@ static inline void dataset_grow(const example *e, dataset *d, int n)
 }
 
 /* Appends a picture of any size, gray or colour. */
-static inline void dataset_append(const example *e, dataset *d, const cnv_tensor *picture, int label)
+static inline void dataset_append(const example *e, dataset *d, const cnv_tensor *picture,
+                                  int label)
 {
     cnv_tensor square = {0};
     unsigned char *to;
@@ -112,8 +113,9 @@ static inline void dataset_cifar(const example *e, dataset *d, const char *path)
     size_t size, at, record = 1 + 3 * 32 * 32;
     unsigned char *bytes = dataset_file(e, path, &size);
     int i;
-    if (size % record) example_fail(e, "\"%s\" is not a CIFAR-10 batch: %.0f bytes are no whole "
-                                    "number of records of %.0f", path, (double)size, (double)record);
+    if (size % record)
+        example_fail(e, "\"%s\" is not a CIFAR-10 batch: %.0f bytes are no whole number of records "
+                     "of %.0f", path, (double)size, (double)record);
     d->classes = 10;
     for (i = 0; i < 10; i++) snprintf(d->names[i], 64, "%s", names[i]);
     for (at = 0; at < size; at += record) {
@@ -164,7 +166,8 @@ static inline int dataset_by_name(const void *a, const void *b)
     return strcmp((const char *)a, (const char *)b);
 }
 
-/* The entries of a folder in the order of their names (those of "." aside); returns their number. */
+/* The entries of a folder in the order of their names, but those with a dot in front; returns how
+   many there are. */
 static inline int dataset_list(const char *path, char (**names)[256])
 {
     int n = 0;
@@ -198,7 +201,8 @@ static inline void dataset_folder(const example *e, dataset *d, const char *path
         int n, before = d->n;
         snprintf(name, sizeof name, "%s/%s", path, classes[c]);
         n = dataset_list(name, &files);
-        if (n && d->classes == EXAMPLE_CLASSES) example_fail(e, "\"%s\" has too many classes", path);
+        if (n && d->classes == EXAMPLE_CLASSES)
+            example_fail(e, "\"%s\" has more than %d classes", path, EXAMPLE_CLASSES);
         for (i = 0; i < n; i++) {
             cnv_tensor picture = {0};
             snprintf(name, sizeof name, "%s/%s/%s", path, classes[c], files[i]);

@@ -1,6 +1,6 @@
-/* example.h: what every example program needs and no technique is about: options, a network with its
-   weights, a picture to look at, a progress bar. Programs end here with one sentence when something
-   is wrong.
+/* example.h: what every example program needs and no technique is about: options, a network with
+   its weights, a picture to look at, a progress bar. Programs end here with one sentence when
+   something is wrong.
 
        example e = example_begin(argc, argv, "what the program shows", "conv4", "steps,size");
        ... e.net, e.image, e.class_id, e.layer ...
@@ -108,7 +108,7 @@ static inline void example_options(const example *e, const char *about, const ch
         if (!strcmp(e->argv[i], "--help") || !strcmp(e->argv[i], "-h")) {
             printf("%s: %s\n\nusage: %s [--option value] ...\n"
                    "  --net      the network: %s\n"
-                   "  --weights  its safetensors file (default: the one shipped with the examples)\n"
+                   "  --weights  its safetensors file (default: the one that comes along)\n"
                    "  --image    a picture (PPM or PGM; default: a scene drawn from the seed)\n"
                    "  --layer    a layer by name\n"
                    "  --class    a class by name or number (default: what the network answers)\n"

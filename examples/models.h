@@ -7,8 +7,8 @@
 
 #include "../cnnvis.h"
 
-/* AlexNet in miniature (after Krizhevsky et al. 2012): one layer of large filters on the pixels, max
-   pooling, small filters, and a layer of codes before the classifier.
+/* AlexNet in miniature (after Krizhevsky et al. 2012): one layer of large filters on the pixels,
+   max pooling, small filters, and a layer of codes before the classifier.
 
      input      3 x 64 x 64
      conv1     32 x 32 x 32    9 x 9, stride 2     pool1   32 x 16 x 16

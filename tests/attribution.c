@@ -201,10 +201,13 @@ static void test_pass_lines(const example *e)
     CHECK(drop->pointing >= 0.90, "occlusion points at the object in %.3f", drop->pointing);
     CHECK(slope->pointing >= 0.60, "saliency points at the object in %.3f", slope->pointing);
     CHECK(slope->energy >= 3 * table.area, "saliency: energy %.3f", slope->energy);
-    CHECK(heat->pointing >= 0.85, "Grad-CAM points at the object in %.3f", heat->pointing);
+    /* a map of 8 x 8 cells has a coarse maximum: the margin of the original pointing game */
+    CHECK(heat->near >= 0.85, "Grad-CAM points near the object in %.3f", heat->near);
     CHECK(heat->iou >= 0.35, "Grad-CAM: IoU %.3f", heat->iou);
     for (i = 0; i < TRUTH_CONTROLS; i++) {
         control = &table.row[table.rows + i];
+        CHECK(control->near < heat->near - 0.2, "%s points near the object in %.3f", control->name,
+              control->near);
         CHECK(control->pointing < fmin(slope->pointing, fmin(drop->pointing, heat->pointing)) - 0.1,
               "%s points at the object in %.3f", control->name, control->pointing);
         CHECK(control->energy < 0.85 * slope->energy, "%s: energy %.3f, saliency %.3f",
