@@ -345,7 +345,7 @@ typedef struct {
                                      mean and variance) */
     cnv_tensor out;               /* [N,C,H,W], filled by cnv_forward */
     cnv_tensor grad;              /* d(objective)/d(out), filled by seeds and cnv_backward */
-    int has_grad;                 /* grad is valid: seeded, or reached from a seed */
+    int has_grad;                 /* seeded, or reached from a seed; 0 again after cnv_backward */
     int wanted;                   /* backward goes through this node */
     cnv_tensor saved;             /* for the way back: switches, mask, statistics, ... */
 
@@ -2437,7 +2437,7 @@ static int cnv__linear_gradient(const cnv_tensor *dy, int n, int out)
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
                                     cnv_workspace *ws)
 {
-    int in = 0, out = 0, n, o, part;
+    int in = 0, out = 0, part;
     if (!cnv__linear_sizes(dx, weight, &in, &out)) return 0;
     if (!cnv__linear_gradient(dy, dx->n, out)) return 0;
     if (dx->n >= 4) {
@@ -2448,6 +2448,7 @@ CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
     CNV__PARALLEL_FOR((size_t)in * (size_t)out > CNV__BLOCK)
     for (part = 0; part < in; part += 1024) { /* of the inputs, so that dx stays in the cache */
         size_t count = in - part < 1024 ? (size_t)(in - part) : 1024;
+        int o, n;
         for (o = 0; o < out; o++)
             for (n = 0; n < dx->n; n++)
                 cnv__use()->add_scaled(count, dy->data[n * out + o],

@@ -17,7 +17,7 @@ static int scratch_count;
 /* Memory until the next scratch_free(). A test without memory has nothing to say, so it stops. */
 static inline void *scratch(size_t bytes)
 {
-    void *block = scratch_count < 1024 ? malloc(bytes + 1) : NULL;
+    void *block = scratch_count < 1024 ? malloc(bytes ? bytes : 1) : NULL;
     if (!block) exit(2);
     return scratch_blocks[scratch_count++] = block;
 }
@@ -31,20 +31,21 @@ enum { GUARD = 64, INPUT_CANARY = 0xFF /* bytes of a NaN */, OUTPUT_CANARY = 0x5
 
 typedef struct {
     cnv_tensor t;      /* what is handed to the library: a view into the middle of memory */
-    cnv_real *memory;  /* GUARD canaries, the data, GUARD canaries */
+    cnv_real *memory;  /* GUARD canaries or more, the data, GUARD canaries or none */
     size_t count;      /* how many numbers memory holds */
     uint32_t checksum; /* of memory, when it was sealed */
 } guarded;
 
-/* The data starts at every alignment in turn. Contents: NaN, so that a number which was read
-   but never written shows. */
+/* The data starts at every alignment in turn, and every third time it ends with the memory, for an
+   address sanitizer to see what goes beyond. Contents: NaN, so that a number which was read but
+   never written shows. */
 static inline guarded guarded_new(int n, int c, int h, int w, int canary)
 {
     static unsigned calls;
-    size_t offset = GUARD + calls++ % 16;
+    size_t offset = GUARD + calls++ % 16, after = calls % 3 ? GUARD : 0;
     size_t size = (size_t)n * (size_t)c * (size_t)h * (size_t)w;
     guarded g;
-    g.count = offset + size + GUARD;
+    g.count = offset + size + after;
     g.memory = (cnv_real *)scratch(g.count * sizeof(cnv_real));
     memset(g.memory, canary, g.count * sizeof(cnv_real));
     g.t = cnv_tensor_view(g.memory + offset, n, c, h, w);
