@@ -208,7 +208,7 @@ static void check_random_pools(int count)
    same number: the first again. */
 static void check_uniform_pools(void)
 {
-    static const double values[4] = {-HUGE_VAL, HUGE_VAL, (double)NAN, 7};
+    const double values[4] = {-HUGE_VAL, HUGE_VAL, (double)NAN, 7};
     int i, w, pad;
     for (i = 0; i < 4; i++)
         for (w = 3; w <= 33; w++)
