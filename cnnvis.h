@@ -1,7 +1,8 @@
 /* cnnvis.h - v0.1 - look inside convolutional networks - public domain or MIT, see the end
 
    One file that runs convolutional networks forwards and backwards, fast enough to look inside
-   them. Do this in ONE C or C++ file, and include the header plainly wherever else you need it:
+   them. Do this in ONE C or C++ file, and include the header plainly wherever else you need it (it
+   must keep its name, for it includes itself):
 
        #define CNNVIS_IMPLEMENTATION
        #include "cnnvis.h"
@@ -44,7 +45,8 @@
    Options, to be defined before the header where it is implemented
      CNNVIS_STATIC      all functions are static: the compiler drops what you do not call
      CNNVIS_NO_SIMD     scalar code only           CNNVIS_NO_STDIO   no files
-     CNNVIS_MALLOC, CNNVIS_REALLOC, CNNVIS_FREE    your own memory: all three or none
+     CNNVIS_MALLOC, CNNVIS_REALLOC, CNNVIS_FREE    your own memory: all three or none; like the
+                        system's, the last two must take NULL
      CNNVIS_REAL        another number type than float (double: for checking gradients)
    With -fopenmp the work is shared by all processors. On x86-64 and AArch64 the best vector
    instructions of the CPU are found at run time; no flag is needed for them.
@@ -60,7 +62,7 @@
        | i | j | k | l |                  | f  g  j  k |          each row a filter    each row a
        +---+---+---+---+                  +-----------+            [C,R,S] laid flat    feature map
 
-   so that y = filters x columns. This header does the same without ever building the columns: 5.2
+   so that y = filters x columns. This header does the same without ever building the columns: 5.1
    and 7.1 tell how.
 
    Papers
@@ -75,7 +77,9 @@
      [8] Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014: Dropout
      [9] Kingma, Ba 2015: Adam
     [10] He, Zhang, Ren, Sun 2015: Delving Deep into Rectifiers (initial weights)
-    [11] Dumoulin, Visin 2016: A guide to convolution arithmetic for deep learning              */
+    [11] Dumoulin, Visin 2016: A guide to convolution arithmetic for deep learning
+    [12] Shi et al. 2016: Real-Time Single Image and Video Super-Resolution Using an Efficient
+         Sub-Pixel Convolutional Neural Network                                                  */
 
 /* ============================== 2. Declarations ============================== */
 #ifndef CNNVIS_H
@@ -117,7 +121,8 @@ CNVDEF const char *cnv_error(void);
 CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 
-/* A small generator (splitmix64): the same numbers from the same seed, everywhere. */
+/* A small generator (splitmix64): the same numbers from the same seed, everywhere (cnv_normal: as
+   exactly as the system's log and cos agree). */
 typedef struct {
     uint64_t state;
 } cnv_rng;
@@ -159,17 +164,19 @@ CNVDEF void cnv_tensor_free(cnv_tensor *t);                        /* and zeroes
    Contract, unless a comment says otherwise: outputs get their shape and are overwritten; gradients
    of parameters (dweight, dbias, dgamma, dbeta) must have their shape already and are accumulated
    into; inputs are not changed; an output may not overlap an input. All return 1, or 0 with
-   cnv_error() when shapes do not fit or memory runs out. */
+   cnv_error() when shapes do not fit or memory runs out; outputs may then have their new shape. */
 
 /* A sliding window, for convolution and pooling. Output height
      P = (H + pad_top + pad_bottom - dilation_h*(kernel_h - 1) - 1) / stride_h + 1,
-   rounded down; with ceil_mode (pooling only) rounded up, but no window starts in the lower pad. */
+   rounded down; with ceil_mode (pooling only) rounded up, but without a window that would start
+   behind the image, in its lower pad. A kernel larger than the padded image is refused. */
 typedef struct {
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
     int pad_top, pad_left, pad_bottom, pad_right;
     int ceil_mode;
 } cnv_window;
 CNVDEF cnv_window cnv_square(int kernel, int stride, int pad); /* the same in both directions */
+/* Rows and columns of the output; fails if a setting makes no sense or no window fits. */
 CNVDEF int cnv_window_output(const cnv_window *win, int h, int w, int *p, int *q);
 
 /* Memory that convolutions work in: grows, is reused, belongs to the caller. NULL may be passed
@@ -207,7 +214,8 @@ CNVDEF int cnv_im2col(const cnv_tensor *x, const cnv_window *win, cnv_tensor *co
 CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor *x);
 
 /* y[n,o] = bias[o] + sum over i of weight[o,i] * x[n,i], where i runs over c, h and w of x.
-   x [N,C,H,W], weight [O,C*H*W,1,1], bias [1,O,1,1] or NULL, y [N,O,1,1]. */
+   x [N,C,H,W], weight [O,C*H*W,1,1], bias [1,O,1,1] or NULL, y [N,O,1,1]. From N = 4 on it is one
+   matrix product: a batch then equals its images one by one up to rounding only. */
 CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
                               cnv_tensor *y, cnv_workspace *ws);
 /* dx = weight^T dy; dx must come with the shape of x. */
@@ -237,12 +245,13 @@ CNVDEF int cnv_tanh_forward(const cnv_tensor *x, cnv_tensor *y);
 CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx);
 
 /* y[n,c,p,q] = max of x over the window; taps in the padding do not take part.
-   switches (like y) remembers which tap won, as its number r*kernel_w + s: the "switches" of Zeiler
-   & Fergus. The first of equals wins; a NaN wins over every number. A window that holds padding
-   only gives 0 and switch -1, and passes no gradient. */
+   switches (like y) remembers which pixel won, as its number h*W + w in the plane: the "switches"
+   of Zeiler & Fergus. The first of equals wins; a NaN wins over every number. A window that holds
+   padding only gives 0 and switch -1, and passes no gradient. Planes of at most 2^24 pixels. */
 CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
                                 cnv_tensor *switches);
-/* dx = each dy added at the place its switch names; dx must come with the shape of x. */
+/* dx = each dy added at the pixel its switch names; dx must come with the shape of x. switches: as
+   cnv_max_pool_forward left them with the same window. */
 CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
                                  const cnv_window *win, cnv_tensor *dx);
 /* y = sum over the window / its area. count_padding: the area counts taps in the padding (but never
@@ -290,7 +299,8 @@ CNVDEF int cnv_instance_norm_backward(const cnv_tensor *x, const cnv_tensor *sav
                                       cnv_tensor *dgamma, cnv_tensor *dbeta);
 
 /* y[c] = x[c] * scale[c]^-beta, scale[c] = k + alpha/size * sum of x[j]^2 over the `size` channels
-   around c (Krizhevsky et al. 2012; alpha divided by size as in PyTorch). scale: kept, like x. */
+   around c: c - size/2 ... c - size/2 + size - 1 (Krizhevsky et al. 2012; alpha divided by size as
+   in PyTorch). scale, shaped like x, is kept for the way back. */
 CNVDEF int cnv_local_response_norm_forward(const cnv_tensor *x, int size, double alpha, double beta,
                                            double k, cnv_tensor *y, cnv_tensor *scale);
 CNVDEF int cnv_local_response_norm_backward(const cnv_tensor *x, const cnv_tensor *scale, int size,
@@ -378,7 +388,9 @@ typedef struct {
     int param_count;
     cnv_relu_rule relu_rule;      /* how backward passes ReLUs; CNV_GRADIENT at first */
     int training;                 /* 1: dropout drops, batch norm uses the batch, and cnv_backward
-                                     adds up the gradients of parameters */
+                                     adds up the gradients of parameters. Set it before
+                                     cnv_forward; cnv_backward fails if it has changed since. */
+    int was_training;             /* in the last cnv_forward */
     uint64_t version;             /* grows whenever the weights change: see cnv_weights_changed */
     int unused_tensors;           /* how many tensors of the last weight file had no place here */
     int broken;                   /* building went wrong; the message is kept for cnv_forward */
@@ -395,35 +407,42 @@ CNVDEF void cnv_net_free(cnv_net *net); /* NULL is fine */
 /* Building. Each function appends a node and returns its index, or -1 with cnv_error(). An input of
    -1 gives -1 again and keeps the first message, so a network needs checking only once, at the end:
    cnv_load() and cnv_forward() refuse a network that was not built. A layer's `name` is the prefix
-   of its parameters in weight files. NULL for a name numbers the layer. */
+   of its parameters in weight files. NULL for a name numbers the layer. What a layer computes is
+   said at the operator of its name, above. */
 CNVDEF int cnv_input(cnv_net *net, int channels);
+/* mean, std: a number for each channel, at most 4; std > 0. */
 CNVDEF int cnv_normalize(cnv_net *net, int x, const double *mean, const double *std);
+/* Parameters weight [filters,C,kernel,kernel] and bias [filters]. */
 CNVDEF int cnv_conv2d(cnv_net *net, int x, const char *name, int filters, int kernel, int stride,
                       int pad);
+/* weight [filters,C/groups,R,S]; bias: 1 with, 0 without. */
 CNVDEF int cnv_conv2d_window(cnv_net *net, int x, const char *name, int filters,
                              const cnv_window *win, int groups, int bias);
+/* in: C*H*W of what it reads. Parameters weight [out,in] and bias [out]. */
 CNVDEF int cnv_linear(cnv_net *net, int x, const char *name, int in, int out);
 CNVDEF int cnv_relu(cnv_net *net, int x);
 CNVDEF int cnv_sigmoid(cnv_net *net, int x);
 CNVDEF int cnv_tanh(cnv_net *net, int x);
 CNVDEF int cnv_max_pool(cnv_net *net, int x, int kernel, int stride, int pad);
 CNVDEF int cnv_max_pool_window(cnv_net *net, int x, const cnv_window *win);
-CNVDEF int cnv_avg_pool(cnv_net *net, int x, int kernel, int stride, int pad);
+CNVDEF int cnv_avg_pool(cnv_net *net, int x, int kernel, int stride, int pad); /* pad counts */
 CNVDEF int cnv_avg_pool_window(cnv_net *net, int x, const cnv_window *win, int count_padding);
 CNVDEF int cnv_adaptive_avg_pool(cnv_net *net, int x, int h, int w);
 CNVDEF int cnv_global_avg_pool(cnv_net *net, int x);
+/* Parameters weight, bias, running_mean, running_var [C]; training moves the last two by 0.1. */
 CNVDEF int cnv_batch_norm(cnv_net *net, int x, const char *name, double eps);
 CNVDEF int cnv_instance_norm(cnv_net *net, int x, const char *name, double eps);
 CNVDEF int cnv_local_response_norm(cnv_net *net, int x, int size, double alpha, double beta,
                                    double k);
 CNVDEF int cnv_softmax(cnv_net *net, int x);
-CNVDEF int cnv_concat(cnv_net *net, const int *x, int count);
+CNVDEF int cnv_concat(cnv_net *net, const int *x, int count); /* of 1 to CNV_MAX_INPUTS nodes */
 CNVDEF int cnv_add(cnv_net *net, int a, int b);
 CNVDEF int cnv_upsample(cnv_net *net, int x, int factor);
 CNVDEF int cnv_reflect_pad(cnv_net *net, int x, int pad);
-CNVDEF int cnv_dropout(cnv_net *net, int x, double p);
+CNVDEF int cnv_dropout(cnv_net *net, int x, double p); /* drops the share p, 0 <= p < 1 */
 
-/* Names node x, for cnv_find and error messages. */
+/* Names node x, for cnv_find and messages; fails on a name that is taken, empty, or too long for
+   CNV_NAME_SIZE. */
 CNVDEF int cnv_name(cnv_net *net, int x, const char *name);
 /* The index of the node of that name, or -1; the message then lists the names there are. */
 CNVDEF int cnv_find(const cnv_net *net, const char *name);
@@ -433,11 +452,11 @@ CNVDEF const char *cnv_op_name(cnv_op op);
 /* Draws all weights anew: He et al. 2015, normal with variance 2 / fan_in; biases 0, norms 1 and
    0. */
 CNVDEF int cnv_init(cnv_net *net, uint64_t seed);
-/* Say this after writing into parameters by hand: packed copies are then made again. */
+/* Call this after writing into parameters by hand: packed copies are then made again. */
 CNVDEF void cnv_weights_changed(cnv_net *net);
 
 /* Runs a batch of images [N,C,H,W] through the nodes up to and including `upto` (CNV_ALL: all).
-   Clears all seeds. The image is copied into node 0. Any size goes that the layers allow; the
+   Clears all seeds. The image is copied into node 0. Any size that the layers allow will do; the
    message names the node that refuses. */
 CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto);
 
@@ -465,10 +484,12 @@ typedef struct {
     long step;                /* steps done */
 } cnv_optimizer;
 CNVDEF cnv_optimizer cnv_sgd(double rate, double momentum, double weight_decay);
+/* beta1 0.9, beta2 0.999, eps 1e-8 */
 CNVDEF cnv_optimizer cnv_adam(double rate, double weight_decay);
 /* One step on all parameters from the gradients that cnv_backward collected, then zeroes those.
      SGD:  m = momentum*m + g,  w -= rate*m                                    (Polyak 1964)
-     Adam: m, v = running means of g and g^2,  w -= rate * m^ / (sqrt(v^) + eps)  (Kingma 2015) */
+     Adam: m, v = running means of g and g^2,  w -= rate * (m^ / (sqrt(v^) + eps) + decay*w)
+           (Kingma 2015; m^, v^: corrected for their start at 0) */
 CNVDEF int cnv_step(cnv_net *net, cnv_optimizer *optimizer);
 
 /* ---- 2.6 Files ----
@@ -496,8 +517,9 @@ typedef struct cnv_safetensors {
     int mapped;
 } cnv_safetensors;
 
-/* Reads a file image that stays in the caller's hands and must outlive the result. */
+/* Parses a safetensors file in memory; the bytes must outlive the result. NULL with cnv_error(). */
 CNVDEF cnv_safetensors *cnv_safetensors_parse(const void *bytes, size_t count);
+/* By name or key; NULL with cnv_error() if there is none. */
 CNVDEF const cnv_safetensor *cnv_safetensors_find(const cnv_safetensors *file, const char *name);
 CNVDEF const char *cnv_safetensors_metadata(const cnv_safetensors *file, const char *key);
 /* Converts a tensor's numbers into `count` cnv_reals; fails on integer types or another count. */
@@ -505,7 +527,8 @@ CNVDEF int cnv_safetensor_read(const cnv_safetensor *tensor, cnv_real *values, s
 CNVDEF void cnv_safetensors_close(cnv_safetensors *file);
 
 /* Gives every parameter of the network the tensor of its name and shape. All are checked before
-   any is changed. The file is read into the parameters, or kept (by cnv_load, below). */
+   any is changed. Tensors that have no place here are counted in unused_tensors. The file is read
+   into the parameters, or kept (by cnv_load, below). */
 CNVDEF int cnv_load_parsed(cnv_net *net, const cnv_safetensors *file);
 
 /* A PNM image in memory: P2 P3 P5 P6, 8 or 16 bit, comments. image [1,1 or 3,H,W] in [0,1]. */
@@ -521,7 +544,8 @@ CNVDEF int cnv_load(cnv_net *net, const char *path);
    not at all. */
 CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *metadata);
 
-/* PNM; JPEG, PNG and the rest too if stb_image.h was included before the implementation. */
+/* image [1,1 or 3,H,W] in [0,1]. PNM; JPEG, PNG and the rest, too, if stb_image.h was included
+   before the implementation (transparency is ignored). */
 CNVDEF int cnv_image_load(const char *path, cnv_tensor *image);
 /* By the ending of path: .png (needs stb_image_write.h on the system when compiling), .ppm, .pgm.
    image [1,1 or 3,H,W]; values are clamped to [0,1] and rounded to 8 bits. */
@@ -551,17 +575,17 @@ CNVDEF int cnv_colorize(const cnv_tensor *values, cnv_map map, double low, doubl
 CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y);
 /* Nearest neighbour by a whole factor: pixels stay crisp. */
 CNVDEF int cnv_enlarge(const cnv_tensor *x, int factor, cnv_tensor *y);
-CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y); /* Gaussian, borders
-   repeat; 0 <= sigma <= 1000; y may be x */
+/* Gaussian; the border pixels repeat; 0 <= sigma <= 1000. y may be x. */
+CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y);
 /* Subtracts the least value and divides by the range, of each image (or each whole channel).
    All equal: 0. y may be x. */
 CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y);
 /* rgb = (1 - a) gray(image) + a turbo(heat), a = opacity * heat stretched to [0,1]. heat [1,1,h,w]
-   is resized to the image. An all-equal heat shows the plain picture, NaN magenta. */
+   is resized to the image. An all-equal heat shows the picture in gray, NaN magenta. */
 CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
                        cnv_tensor *rgb);
 /* tiles [N,C,H,W] in rows of `columns`, `gap` white pixels between and around them. columns 0:
-   about square. */
+   about square. sheet [1,C,...]. */
 CNVDEF int cnv_montage(const cnv_tensor *tiles, int columns, int gap, cnv_tensor *sheet);
 
 CNVDEF int cnv_canvas(cnv_tensor *picture, int h, int w, cnv_color color); /* [1,3,h,w], filled */
@@ -582,10 +606,11 @@ CNVDEF void cnv_text(cnv_tensor *picture, double x, double y, double size, cnv_c
                      const char *text);
 CNVDEF double cnv_text_width(double size, const char *text);
 
-/* A plot: fill in the fields, begin (draws axes and labels), add series, save the picture. An empty
-   range of y is widened, a reversed one swapped, an infinite one becomes 0 ... 1; x_low == x_high
-   is an axis of categories, for bars. Sizes scale with the picture: 1280 x 840 is the same plot,
-   twice as fine. The label of y stands above its axis, the legend to the right of it. */
+/* A plot: from `cnv_plot plot = {0};` fill in the fields, begin (draws axes and labels), add
+   series, save the picture. An empty range of y is widened, a reversed one swapped, an infinite one
+   becomes 0 ... 1; x_low == x_high is an axis of categories, for bars. Sizes scale with the
+   picture: 1280 x 840 is the same plot, twice as fine. The label of y stands above its axis, the
+   legend to the right of it. */
 typedef struct {
     const char *title, *x_label, *y_label;
     double x_low, x_high, y_low, y_high; /* the ranges of the axes */
@@ -621,11 +646,6 @@ CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *hei
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef CNNVIS_ASSERT
-#include <assert.h>
-#define CNNVIS_ASSERT(x) assert(x)
-#endif
 
 #if defined CNNVIS_MALLOC && defined CNNVIS_REALLOC && defined CNNVIS_FREE
 #elif !defined CNNVIS_MALLOC && !defined CNNVIS_REALLOC && !defined CNNVIS_FREE
@@ -732,7 +752,7 @@ CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
     dimensions[0] = n, dimensions[1] = c, dimensions[2] = h, dimensions[3] = w;
     for (i = 0; i < 4; i++)
         if (dimensions[i] < 1 || !cnv__multiply(size, (size_t)dimensions[i], &size))
-            return cnv__fail("a tensor of %d x %d x %d x %d cannot be", n, c, h, w);
+            return cnv__fail("a tensor of %d x %d x %d x %d is impossible", n, c, h, w);
     if (!cnv__multiply(size, sizeof(cnv_real), &bytes) || bytes > PTRDIFF_MAX)
         return cnv__fail("a tensor of %d x %d x %d x %d is too large", n, c, h, w);
     shaped.capacity = t->capacity;
@@ -784,9 +804,18 @@ CNVDEF void cnv_tensor_free(cnv_tensor *t)
     memset(t, 0, sizeof *t);
 }
 
-static int cnv__same_shape(const cnv_tensor *a, const cnv_tensor *b)
+/* Fails unless t is n x c x h x w; `what` names it. */
+static int cnv__check_shape(const cnv_tensor *t, int n, int c, int h, int w, const char *what)
 {
-    return a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w;
+    if (t->n == n && t->c == c && t->h == h && t->w == w) return 1;
+    return cnv__fail("%s should be %d x %d x %d x %d, is %d x %d x %d x %d", what, n, c, h, w, t->n,
+                     t->c, t->h, t->w);
+}
+
+/* Fails unless the two have one shape; `what` names the second. */
+static int cnv__check_same(const cnv_tensor *a, const cnv_tensor *b, const char *what)
+{
+    return cnv__check_shape(b, a->n, a->c, a->h, a->w, what);
 }
 
 /* ---- What kernels are given, and the table in which an instruction set offers its kernels ---- */
@@ -812,9 +841,21 @@ typedef struct {
     cnv_real rate, root, eps, keep, beta1, beta2, gain1, gain2; /* gain = 1 - beta */
 } cnv__adam;
 
+/* A span: neighbouring windows of one output row of pooling that have the same taps on the image.
+   Tap (r,s) of the i-th is the pixel corner + r * row + s * column + i * step of the plane. */
+typedef struct {
+    int n;                     /* how many windows */
+    int corner, row, column, step;
+    int r0, r1, s0, s1;        /* the taps on the image: r0 <= r < r1, s0 <= s < s1 */
+    cnv_real share;            /* 1 / the area that average pooling divides by */
+} cnv__span;
+
 typedef struct {
     const char *name;
     int tile_rows, tile_columns;
+    void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
+                 int width, cnv_real *panel);
+    void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
     void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
     void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
                           cnv_real *dx);
@@ -828,18 +869,19 @@ typedef struct {
                 cnv_real *m, cnv_real *w);
     void (*adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m, cnv_real *v,
                  cnv_real *w);
-    void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
-                 int width, cnv_real *panel);
-    void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
-    void (*max_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win, int p_count,
-                             int q_count, cnv_real *y, cnv_real *switches);
-    void (*max_pool_backward)(const cnv_real *dy, const cnv_real *switches, const cnv_window *win,
-                              int p_count, int q_count, cnv_real *dx, int h, int w);
-    void (*avg_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
-                             int count_padding, int p_count, int q_count, cnv_real *y);
-    void (*avg_pool_backward)(const cnv_real *dy, const cnv_window *win, int count_padding,
-                              int p_count, int q_count, cnv_real *dx, int h, int w);
+    void (*max_span)(const cnv__span *a, const cnv_real *x, cnv_real *y, cnv_real *switches);
+    void (*unpool_pairs)(int n, const cnv_real *dy, const cnv_real *switches, int place,
+                         cnv_real *dx);
+    void (*mean_span)(const cnv__span *a, const cnv_real *x, cnv_real *y);
+    void (*mean_span_backward)(const cnv__span *a, const cnv_real *dy, cnv_real *dx);
 } cnv__kernels;
+
+/* Words of more than a line are inlined into the kernels that use them. */
+#if defined __GNUC__ && !defined __TINYC__
+#define CNV__WORD static inline __attribute__((always_inline))
+#else
+#define CNV__WORD static inline
+#endif
 
 /* Small loops of known length are to be unrolled, so that a tile's sums stay in registers. */
 #if defined __clang__
@@ -876,25 +918,27 @@ typedef struct {
 #define CNV__NEON 4
 
 /* Each word stands here once, with its meaning in plain C and its three translations side by side.
-   CNV__PICK keeps the one of the instruction set that is being compiled. The names of the sets, of
-   the vector of reals, and of a mask that holds one yes or no for each lane:                      
-   */
+   CNV__PICK keeps the one of the instruction set that is being compiled. AVX-512 has the words of
+   the matrix product only: all else is limited by memory, where AVX2's kernels are as fast. */
 #if CNV__SET == CNV__SCALAR
 #define CNV__PICK(scalar, avx2, avx512, neon) scalar
+#define CNV__PICK3(scalar, avx2, neon) scalar
 #define CNV__NAME(name) cnv__##name##_scalar
 #elif CNV__SET == CNV__AVX2
 #define CNV__PICK(scalar, avx2, avx512, neon) avx2
+#define CNV__PICK3(scalar, avx2, neon) avx2
 #define CNV__NAME(name) cnv__##name##_avx2
 #elif CNV__SET == CNV__AVX512
 #define CNV__PICK(scalar, avx2, avx512, neon) avx512
 #define CNV__NAME(name) cnv__##name##_avx512
 #else
 #define CNV__PICK(scalar, avx2, avx512, neon) neon
+#define CNV__PICK3(scalar, avx2, neon) neon
 #define CNV__NAME(name) cnv__##name##_neon
 #endif
 
-#define V_TYPE CNV__PICK(cnv_real, __m256, __m512, float32x4_t)
-#define V_MASK CNV__PICK(int, __m256, __mmask16, uint32x4_t)
+#define V_TYPE CNV__PICK(cnv_real, __m256, __m512, float32x4_t) /* a vector of reals */
+#define V_MASK CNV__PICK3(int, __m256, uint32x4_t)              /* a yes or no for each lane */
 enum {
     CNV__NAME(width) = CNV__PICK(1, 8, 16, 4),    /* lanes in a vector */
     CNV__NAME(tile_rows) = CNV__PICK(4, 6, 14, 8), /* the matrix product's tile: rows x vectors */
@@ -925,68 +969,41 @@ enum {
 /* arithmetic, lane by lane; v_fma is a * b + c, in one rounding where the hardware has it */
 #define v_add(a, b) \
     CNV__PICK((a) + (b), _mm256_add_ps(a, b), _mm512_add_ps(a, b), vaddq_f32(a, b))
-#define v_mul(a, b) \
-    CNV__PICK((a) * (b), _mm256_mul_ps(a, b), _mm512_mul_ps(a, b), vmulq_f32(a, b))
-#define v_div(a, b) \
-    CNV__PICK((a) / (b), _mm256_div_ps(a, b), _mm512_div_ps(a, b), vdivq_f32(a, b))
-#define v_sqrt(a) \
-    CNV__PICK((cnv_real)sqrt(a), _mm256_sqrt_ps(a), _mm512_sqrt_ps(a), vsqrtq_f32(a))
 #define v_fma(a, b, c) \
     CNV__PICK((a) * (b) + (c), _mm256_fmadd_ps(a, b, c), _mm512_fmadd_ps(a, b, c), \
               vfmaq_f32(c, a, b))
+#define v_mul(a, b) CNV__PICK3((a) * (b), _mm256_mul_ps(a, b), vmulq_f32(a, b))
+#define v_div(a, b) CNV__PICK3((a) / (b), _mm256_div_ps(a, b), vdivq_f32(a, b))
+#define v_sqrt(a) CNV__PICK3((cnv_real)sqrt(a), _mm256_sqrt_ps(a), vsqrtq_f32(a))
 
 /* max(a, 0); a NaN stays: x86 returns the second operand when one of the two is a NaN */
 #define v_relu(a) \
-    CNV__PICK((a) < 0 ? 0 : (a), _mm256_max_ps(_mm256_setzero_ps(), a), \
-              _mm512_max_ps(_mm512_setzero_ps(), a), vmaxq_f32(a, vdupq_n_f32(0)))
+    CNV__PICK3((a) < 0 ? 0 : (a), _mm256_max_ps(_mm256_setzero_ps(), a), \
+               vmaxq_f32(a, vdupq_n_f32(0)))
 
 /* comparisons give masks: a > b; a == b; both of two masks */
 #define v_greater(a, b) \
-    CNV__PICK((a) > (b), _mm256_cmp_ps(a, b, _CMP_GT_OQ), _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), \
-              vcgtq_f32(a, b))
-#define v_equal(a, b) \
-    CNV__PICK((a) == (b), _mm256_cmp_ps(a, b, _CMP_EQ_OQ), _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), \
-              vceqq_f32(a, b))
-#define v_both(m, n) \
-    CNV__PICK((m) && (n), _mm256_and_ps(m, n), (__mmask16)((m) & (n)), vandq_u32(m, n))
+    CNV__PICK3((a) > (b), _mm256_cmp_ps(a, b, _CMP_GT_OQ), vcgtq_f32(a, b))
+#define v_equal(a, b) CNV__PICK3((a) == (b), _mm256_cmp_ps(a, b, _CMP_EQ_OQ), vceqq_f32(a, b))
+#define v_both(m, n) CNV__PICK3((m) && (n), _mm256_and_ps(m, n), vandq_u32(m, n))
 /* a > b, or a is the first NaN: "not a <= b" is true for a NaN, "b == b" only without one */
 #define v_beats(a, b) \
-    CNV__PICK(!((a) <= (b)) && (b) == (b), \
-              _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ), _mm256_cmp_ps(b, b, _CMP_ORD_Q)), \
-              _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(b, b, _CMP_ORD_Q), a, b, _CMP_NLE_UQ), \
-              vandq_u32(vmvnq_u32(vcleq_f32(a, b)), vceqq_f32(b, b)))
+    CNV__PICK3(!((a) <= (b)) && (b) == (b), \
+               _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ), _mm256_cmp_ps(b, b, _CMP_ORD_Q)), \
+               vandq_u32(vmvnq_u32(vcleq_f32(a, b)), vceqq_f32(b, b)))
 
 /* masks choose: a where the mask says yes, else 0; a where yes, else b */
 #define v_keep(m, a) \
-    CNV__PICK((m) ? (a) : 0, _mm256_and_ps(m, a), _mm512_maskz_mov_ps(m, a), \
-              vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))))
+    CNV__PICK3((m) ? (a) : 0, _mm256_and_ps(m, a), \
+               vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))))
 #define v_choose(m, a, b) \
-    CNV__PICK((m) ? (a) : (b), _mm256_blendv_ps(b, a, m), _mm512_mask_mov_ps(b, m, a), \
-              vbslq_f32(m, a, b))
+    CNV__PICK3((m) ? (a) : (b), _mm256_blendv_ps(b, a, m), vbslq_f32(m, a, b))
 
-/* Words of more than a line. The sum of all lanes: */
-static cnv_real CNV__NAME(sum)(V_TYPE a)
+/* Words of more than a line. The first n lanes (n <= V_WIDTH) from memory, the others 0: nothing
+   beyond p[n-1] is touched. */
+CNV__WORD V_TYPE CNV__NAME(load_first)(const cnv_real *p, int n)
 {
-#if CNV__SET == CNV__SCALAR
-    return a;
-#elif CNV__SET == CNV__AVX2
-    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-#elif CNV__SET == CNV__AVX512
-    return _mm512_reduce_add_ps(a);
-#else
-    return vaddvq_f32(a);
-#endif
-}
-#define v_sum CNV__NAME(sum)
-
-/* The first n lanes (n <= V_WIDTH) from memory, the others 0: nothing beyond p[n-1] is touched. */
-static V_TYPE CNV__NAME(load_first)(const cnv_real *p, int n)
-{
-#if CNV__SET == CNV__SCALAR
-    return n > 0 ? *p : 0;
-#elif CNV__SET == CNV__AVX2
+#if CNV__SET == CNV__AVX2
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane));
 #elif CNV__SET == CNV__AVX512
@@ -1000,11 +1017,12 @@ static V_TYPE CNV__NAME(load_first)(const cnv_real *p, int n)
 }
 #define v_load_first CNV__NAME(load_first)
 
-/* The first n lanes to memory. */
-static void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
+/* The first n lanes (n <= V_WIDTH) to memory. */
+CNV__WORD void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
 {
-#if CNV__SET == CNV__SCALAR
-    if (n > 0) *p = a;
+#if CNV__SET == CNV__AVX2
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane), a);
 #elif CNV__SET == CNV__AVX512
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a);
 #else
@@ -1016,9 +1034,47 @@ static void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
 }
 #define v_store_first CNV__NAME(store_first)
 
+/* Every second number: p[0], p[2], ... p[2 * V_WIDTH - 2], and nothing beyond is touched. */
+CNV__WORD V_TYPE CNV__NAME(load_second)(const cnv_real *p)
+{
+#if CNV__SET == CNV__SCALAR
+    return *p;
+#elif CNV__SET == CNV__AVX2
+    __m256 pairs = _mm256_shuffle_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 7), 0xD8);
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xD8));
+#elif CNV__SET == CNV__AVX512
+    const __m512i pick =
+        _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 14, 12, 10, 8, 6, 4, 2, 0);
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(p), pick, _mm512_loadu_ps(p + 15));
+#else
+    float32x4_t high = vld1q_f32(p + 3);
+    return vuzp1q_f32(vld1q_f32(p), vextq_f32(high, high, 1));
+#endif
+}
+
+/* V_WIDTH numbers `step` apart; step is 1 or 2, in the scalar set any. */
+#define v_load_step(p, step) ((step) == 2 ? CNV__NAME(load_second)(p) : v_load(p))
+
+#if CNV__SET != CNV__AVX512
+
+/* The sum of all lanes. */
+CNV__WORD cnv_real CNV__NAME(sum)(V_TYPE a)
+{
+#if CNV__SET == CNV__SCALAR
+    return a;
+#elif CNV__SET == CNV__AVX2
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+#else
+    return vaddvq_f32(a);
+#endif
+}
+#define v_sum CNV__NAME(sum)
+
 /* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places.
    */
-static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
+CNV__WORD void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
 {
 #if CNV__SET == CNV__SCALAR
     *even = low, *odd = high;
@@ -1026,11 +1082,6 @@ static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
     __m256 a = _mm256_permute2f128_ps(low, high, 0x20), b = _mm256_permute2f128_ps(low, high, 0x31);
     *even = _mm256_shuffle_ps(a, b, 0x88);
     *odd = _mm256_shuffle_ps(a, b, 0xDD);
-#elif CNV__SET == CNV__AVX512
-    const __m512i pick =
-        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    *even = _mm512_permutex2var_ps(low, pick, high);
-    *odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(pick, _mm512_set1_epi32(1)), high);
 #else
     *even = vuzp1q_f32(low, high), *odd = vuzp2q_f32(low, high);
 #endif
@@ -1038,7 +1089,7 @@ static void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
 #define v_unzip CNV__NAME(unzip)
 
 /* And together: p[0] = even[0], p[1] = odd[0], p[2] = even[1], ... */
-static void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
+CNV__WORD void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
 {
 #if CNV__SET == CNV__SCALAR
     p[0] = even, p[1] = odd;
@@ -1046,11 +1097,6 @@ static void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
     __m256 a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
     _mm256_storeu_ps(p, _mm256_permute2f128_ps(a, b, 0x20));
     _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(a, b, 0x31));
-#elif CNV__SET == CNV__AVX512
-    const __m512i pick = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    _mm512_storeu_ps(p, _mm512_permutex2var_ps(even, pick, odd));
-    _mm512_storeu_ps(p + 16, _mm512_permutex2var_ps(
-                                 even, _mm512_add_epi32(pick, _mm512_set1_epi32(8)), odd));
 #else
     float32x4x2_t pairs;
     pairs.val[0] = even, pairs.val[1] = odd;
@@ -1059,181 +1105,34 @@ static void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
 }
 #define v_store_zipped CNV__NAME(store_zipped)
 
-/* The first n lanes of p[0], p[step], p[2 * step], ...; step is 1 or 2; nothing beyond is touched.
-   */
-static V_TYPE CNV__NAME(load_step)(const cnv_real *p, int step, int n)
+/* start, start + step, start + 2 * step, ... */
+CNV__WORD V_TYPE CNV__NAME(ramp)(int start, int step)
 {
-#if CNV__SET == CNV__SCALAR
-    (void)step;
-    return v_load_first(p, n);
-#else
-    V_TYPE even, odd;
-    int count = 2 * n - 1; /* from the first to the last lane */
-    if (step == 1) return n == V_WIDTH ? v_load(p) : v_load_first(p, n);
-    if (count <= V_WIDTH) v_unzip(v_load_first(p, count), v_zero(), &even, &odd);
-    else v_unzip(v_load(p), v_load_first(p + V_WIDTH, count - V_WIDTH), &even, &odd);
-    return even;
-#endif
+    cnv_real lanes[V_WIDTH];
+    int i;
+    for (i = 0; i < V_WIDTH; i++) lanes[i] = (cnv_real)(start + i * step);
+    return v_load(lanes);
 }
-#define v_load_step CNV__NAME(load_step)
+#define v_ramp CNV__NAME(ramp)
 
-/* Adds to p[0], p[step], ...; touches step * V_WIDTH numbers from p on, or from p-1 on if `odd`. */
-static void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step, int odd)
+/* Adds to p[0], p[step], p[2 * step], ...; step is 1 or 2; touches step * V_WIDTH numbers. */
+CNV__WORD void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step)
 {
-    V_TYPE evens, odds;
+    V_TYPE even, odd;
     if (step == 1) {
         v_store(p, v_add(v_load(p), a));
         return;
     }
-    v_unzip(v_load(p - odd), v_load(p - odd + V_WIDTH), &evens, &odds);
-    if (odd) v_store_zipped(p - 1, evens, v_add(odds, a));
-    else v_store_zipped(p, v_add(evens, a), odds);
+    v_unzip(v_load(p), v_load(p + V_WIDTH), &even, &odd);
+    v_store_zipped(p, v_add(even, a), odd);
 }
 #define v_add_step CNV__NAME(add_step)
 
+#endif /* not AVX-512 */
+
 /* ==================== 5. Kernels: the inner loops, in those words ==================== */
 
-/* ---- 5.1 Elementwise ----
-
-   All have one form: whole vectors first, then one vector that is partly filled. */
-
-/* y[i] = x[i] where x[i] > 0, else 0; a NaN stays */
-static void CNV__NAME(relu_forward)(size_t n, const cnv_real *x, cnv_real *y)
-{
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_relu(v_load(x + i)));
-    if (i < n) v_store_first(y + i, v_relu(v_load_first(x + i, (int)(n - i))), (int)(n - i));
-}
-
-/* dx for the three rules of cnv_relu_rule */
-static V_TYPE CNV__NAME(relu_rule)(cnv_relu_rule rule, V_TYPE x, V_TYPE dy)
-{
-    if (rule == CNV_GRADIENT) return v_keep(v_greater(x, v_zero()), dy);
-    if (rule == CNV_DECONVNET) return v_keep(v_greater(dy, v_zero()), dy);
-    return v_keep(v_both(v_greater(x, v_zero()), v_greater(dy, v_zero())), dy);
-}
-
-static void CNV__NAME(relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x,
-                                     const cnv_real *dy, cnv_real *dx)
-{
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
-        v_store(dx + i, CNV__NAME(relu_rule)(rule, v_load(x + i), v_load(dy + i)));
-    if (i < n) {
-        int rest = (int)(n - i);
-        V_TYPE a = v_load_first(x + i, rest), b = v_load_first(dy + i, rest);
-        v_store_first(dx + i, CNV__NAME(relu_rule)(rule, a, b), rest);
-    }
-}
-
-/* y[i] = a[i] + b[i] */
-static void CNV__NAME(add)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
-{
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
-        v_store(y + i, v_add(v_load(a + i), v_load(b + i)));
-    for (; i < n; i++) y[i] = a[i] + b[i];
-}
-
-/* y[i] = a[i] * b[i] */
-static void CNV__NAME(multiply)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
-{
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
-        v_store(y + i, v_mul(v_load(a + i), v_load(b + i)));
-    for (; i < n; i++) y[i] = a[i] * b[i];
-}
-
-/* y[i] = scale * x[i] + shift */
-static void CNV__NAME(affine)(size_t n, cnv_real scale, cnv_real shift, const cnv_real *x,
-                              cnv_real *y)
-{
-    V_TYPE a = v_all(scale), b = v_all(shift);
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_fma(a, v_load(x + i), b));
-    for (; i < n; i++) y[i] = scale * x[i] + shift;
-}
-
-/* y[i] += a * x[i] */
-static void CNV__NAME(add_scaled)(size_t n, cnv_real a, const cnv_real *x, cnv_real *y)
-{
-    V_TYPE scale = v_all(a);
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
-        v_store(y + i, v_fma(scale, v_load(x + i), v_load(y + i)));
-    for (; i < n; i++) y[i] += a * x[i];
-}
-
-/* The sum of a[i] * b[i], in four running sums, because one multiply-add must wait for the last. */
-static cnv_real CNV__NAME(dot)(size_t n, const cnv_real *a, const cnv_real *b)
-{
-    V_TYPE s0 = v_zero(), s1 = v_zero(), s2 = v_zero(), s3 = v_zero();
-    size_t i, w = V_WIDTH;
-    for (i = 0; i + 4 * w <= n; i += 4 * w) {
-        s0 = v_fma(v_load(a + i), v_load(b + i), s0);
-        s1 = v_fma(v_load(a + i + w), v_load(b + i + w), s1);
-        s2 = v_fma(v_load(a + i + 2 * w), v_load(b + i + 2 * w), s2);
-        s3 = v_fma(v_load(a + i + 3 * w), v_load(b + i + 3 * w), s3);
-    }
-    for (; i + w <= n; i += w) s0 = v_fma(v_load(a + i), v_load(b + i), s0);
-    if (i < n)
-        s1 = v_fma(v_load_first(a + i, (int)(n - i)), v_load_first(b + i, (int)(n - i)), s1);
-    return v_sum(v_add(v_add(s0, s1), v_add(s2, s3)));
-}
-
-/* The sum of x[i]. */
-static cnv_real CNV__NAME(total)(size_t n, const cnv_real *x)
-{
-    V_TYPE s0 = v_zero(), s1 = v_zero();
-    size_t i, w = V_WIDTH;
-    for (i = 0; i + 2 * w <= n; i += 2 * w) {
-        s0 = v_add(s0, v_load(x + i));
-        s1 = v_add(s1, v_load(x + i + w));
-    }
-    for (; i < n; i += w) s0 = v_add(s0, v_load_first(x + i, n - i < w ? (int)(n - i) : V_WIDTH));
-    return v_sum(v_add(s0, s1));
-}
-
-/* Momentum: m = momentum * m + (g + decay * w);  w -= rate * m */
-static void CNV__NAME(sgd)(size_t n, cnv_real rate, cnv_real momentum, cnv_real decay,
-                           const cnv_real *g, cnv_real *m, cnv_real *w)
-{
-    V_TYPE down = v_all(-rate), keep = v_all(momentum), shrink = v_all(decay);
-    size_t i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) {
-        V_TYPE weight = v_load(w + i), slope = v_fma(shrink, weight, v_load(g + i));
-        V_TYPE speed = v_fma(keep, v_load(m + i), slope);
-        v_store(m + i, speed);
-        v_store(w + i, v_fma(down, speed, weight));
-    }
-    for (; i < n; i++) {
-        m[i] = momentum * m[i] + (g[i] + decay * w[i]);
-        w[i] -= rate * m[i];
-    }
-}
-
-/* Adam: m and v are running means of g and g^2;  w = keep * w - rate * m / (root * sqrt(v) + eps)
-   */
-static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m,
-                            cnv_real *v, cnv_real *w)
-{
-    V_TYPE beta1 = v_all(a->beta1), beta2 = v_all(a->beta2), gain1 = v_all(a->gain1);
-    V_TYPE gain2 = v_all(a->gain2), rate = v_all(-a->rate), root = v_all(a->root);
-    V_TYPE eps = v_all(a->eps), keep = v_all(a->keep);
-    size_t i;
-    for (i = 0; i < n; i += V_WIDTH) {
-        int count = n - i < V_WIDTH ? (int)(n - i) : V_WIDTH;
-        V_TYPE slope = v_load_first(g + i, count), square = v_mul(v_mul(gain2, slope), slope);
-        V_TYPE mean = v_fma(beta1, v_load_first(m + i, count), v_mul(gain1, slope)), step;
-        square = v_fma(beta2, v_load_first(v + i, count), square);
-        step = v_div(v_mul(rate, mean), v_fma(root, v_sqrt(square), eps));
-        v_store_first(m + i, mean, count);
-        v_store_first(v + i, square, count);
-        v_store_first(w + i, v_fma(keep, v_load_first(w + i, count), step), count);
-    }
-}
-
-/* ---- 5.2 The matrix product ----
+/* ---- 5.1 The matrix product ----
 
    C += A B, after Goto & van de Geijn 2008. A and B are first copied ("packed") into panels in the
    order in which the tile reads them, so that the innermost loop only walks forward:
@@ -1275,9 +1174,9 @@ static void CNV__NAME(copy)(const cnv_real *from, int step, int count, cnv_real 
         return;
     }
     for (; i + V_WIDTH <= count; i += V_WIDTH)
-        v_store(to + i, v_load_step(from + i * step, step, V_WIDTH));
-    if (i < count)
-        v_store_first(to + i, v_load_step(from + i * step, step, count - i), count - i);
+        v_store(to + i, v_load_step(from + i * step, step));
+    if (step == 1 && i < count) v_store_first(to + i, v_load_first(from + i, count - i), count - i);
+    else for (; i < count; i++) to[i] = from[i * step];
 }
 
 /* panel[d][lane] = data[across[lane] + along[d]], 0 in lanes beyond `lanes`; panel [depth][width].
@@ -1376,214 +1275,242 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
     }
 }
 
+#if CNV__SET != CNV__AVX512
+#define CNV__SHARED CNV__NAME /* AVX-512 has these kernels from AVX2 */
+#define CNV__REST(name) cnv__##name##_scalar
+
+/* ---- 5.2 Elementwise ----
+
+   All have one form: whole vectors first; what is left over goes to the scalar kernel. */
+
+/* y[i] = x[i] where x[i] > 0, else 0; a NaN stays */
+static void CNV__NAME(relu_forward)(size_t n, const cnv_real *x, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_relu(v_load(x + i)));
+    if (i < n) CNV__REST(relu_forward)(n - i, x + i, y + i);
+}
+
+/* dx for the three rules of cnv_relu_rule */
+CNV__WORD V_TYPE CNV__NAME(relu_rule)(cnv_relu_rule rule, V_TYPE x, V_TYPE dy)
+{
+    if (rule == CNV_GRADIENT) return v_keep(v_greater(x, v_zero()), dy);
+    if (rule == CNV_DECONVNET) return v_keep(v_greater(dy, v_zero()), dy);
+    return v_keep(v_both(v_greater(x, v_zero()), v_greater(dy, v_zero())), dy);
+}
+
+static void CNV__NAME(relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x,
+                                     const cnv_real *dy, cnv_real *dx)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(dx + i, CNV__NAME(relu_rule)(rule, v_load(x + i), v_load(dy + i)));
+    if (i < n) CNV__REST(relu_backward)(rule, n - i, x + i, dy + i, dx + i);
+}
+
+/* y[i] = a[i] + b[i] */
+static void CNV__NAME(add)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_add(v_load(a + i), v_load(b + i)));
+    if (i < n) CNV__REST(add)(n - i, a + i, b + i, y + i);
+}
+
+/* y[i] = a[i] * b[i] */
+static void CNV__NAME(multiply)(size_t n, const cnv_real *a, const cnv_real *b, cnv_real *y)
+{
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_mul(v_load(a + i), v_load(b + i)));
+    if (i < n) CNV__REST(multiply)(n - i, a + i, b + i, y + i);
+}
+
+/* y[i] = scale * x[i] + shift */
+static void CNV__NAME(affine)(size_t n, cnv_real scale, cnv_real shift, const cnv_real *x,
+                              cnv_real *y)
+{
+    V_TYPE a = v_all(scale), b = v_all(shift);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) v_store(y + i, v_fma(a, v_load(x + i), b));
+    if (i < n) CNV__REST(affine)(n - i, scale, shift, x + i, y + i);
+}
+
+/* y[i] += a * x[i] */
+static void CNV__NAME(add_scaled)(size_t n, cnv_real a, const cnv_real *x, cnv_real *y)
+{
+    V_TYPE scale = v_all(a);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_fma(scale, v_load(x + i), v_load(y + i)));
+    if (i < n) CNV__REST(add_scaled)(n - i, a, x + i, y + i);
+}
+
+/* The sum of a[i] * b[i], in four running sums, because one multiply-add must wait for the last. */
+static cnv_real CNV__NAME(dot)(size_t n, const cnv_real *a, const cnv_real *b)
+{
+    V_TYPE s0 = v_zero(), s1 = v_zero(), s2 = v_zero(), s3 = v_zero();
+    size_t i, w = V_WIDTH;
+    for (i = 0; i + 4 * w <= n; i += 4 * w) {
+        s0 = v_fma(v_load(a + i), v_load(b + i), s0);
+        s1 = v_fma(v_load(a + i + w), v_load(b + i + w), s1);
+        s2 = v_fma(v_load(a + i + 2 * w), v_load(b + i + 2 * w), s2);
+        s3 = v_fma(v_load(a + i + 3 * w), v_load(b + i + 3 * w), s3);
+    }
+    for (; i + w <= n; i += w) s0 = v_fma(v_load(a + i), v_load(b + i), s0);
+    s0 = v_add(v_add(s0, s1), v_add(s2, s3));
+    return i < n ? v_sum(s0) + CNV__REST(dot)(n - i, a + i, b + i) : v_sum(s0);
+}
+
+/* The sum of x[i]. */
+static cnv_real CNV__NAME(total)(size_t n, const cnv_real *x)
+{
+    V_TYPE s0 = v_zero(), s1 = v_zero();
+    size_t i, w = V_WIDTH;
+    for (i = 0; i + 2 * w <= n; i += 2 * w) {
+        s0 = v_add(s0, v_load(x + i));
+        s1 = v_add(s1, v_load(x + i + w));
+    }
+    for (; i + w <= n; i += w) s0 = v_add(s0, v_load(x + i));
+    s0 = v_add(s0, s1);
+    return i < n ? v_sum(s0) + CNV__REST(total)(n - i, x + i) : v_sum(s0);
+}
+
+/* Momentum: m = momentum * m + (g + decay * w);  w -= rate * m */
+static void CNV__NAME(sgd)(size_t n, cnv_real rate, cnv_real momentum, cnv_real decay,
+                           const cnv_real *g, cnv_real *m, cnv_real *w)
+{
+    V_TYPE down = v_all(-rate), keep = v_all(momentum), shrink = v_all(decay);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) {
+        V_TYPE weight = v_load(w + i), slope = v_fma(shrink, weight, v_load(g + i));
+        V_TYPE speed = v_fma(keep, v_load(m + i), slope);
+        v_store(m + i, speed);
+        v_store(w + i, v_fma(down, speed, weight));
+    }
+    if (i < n) CNV__REST(sgd)(n - i, rate, momentum, decay, g + i, m + i, w + i);
+}
+
+/* Adam: m and v are running means of g and g^2;  w = keep * w - rate * m / (root * sqrt(v) + eps)
+   */
+static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m,
+                            cnv_real *v, cnv_real *w)
+{
+    V_TYPE beta1 = v_all(a->beta1), beta2 = v_all(a->beta2), gain1 = v_all(a->gain1);
+    V_TYPE gain2 = v_all(a->gain2), rate = v_all(-a->rate), root = v_all(a->root);
+    V_TYPE eps = v_all(a->eps), keep = v_all(a->keep);
+    size_t i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH) {
+        V_TYPE slope = v_load(g + i), square = v_mul(v_mul(gain2, slope), slope);
+        V_TYPE mean = v_fma(beta1, v_load(m + i), v_mul(gain1, slope)), step;
+        square = v_fma(beta2, v_load(v + i), square);
+        step = v_div(v_mul(rate, mean), v_fma(root, v_sqrt(square), eps));
+        v_store(m + i, mean);
+        v_store(v + i, square);
+        v_store(w + i, v_fma(keep, v_load(w + i), step));
+    }
+    if (i < n) CNV__REST(adam)(a, n - i, g + i, m + i, v + i, w + i);
+}
+
 /* ---- 5.3 Pooling ----
 
-   One plane at a time. Neighbouring windows that lie inside the image from left to right, and move
-   by 1 or 2 pixels, are done V_WIDTH at once (a "span"); the others one by one. */
+   V_WIDTH windows of a span at once; the last vector does some again that the one before has done.
+   Spans that fill no vector or whose windows are more than 2 apart are for the scalar kernel. x and
+   dx are whole planes; y, switches and dy begin at the span's first window. */
 
-/* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
-static void CNV__NAME(clip)(int start, int kernel, int dilation, int size, int *r0, int *r1)
+/* y = the greatest tap, switches = its pixel; the first of equals wins, a NaN over all numbers */
+static void CNV__NAME(max_span)(const cnv__span *a, const cnv_real *x, cnv_real *y,
+                                cnv_real *switches)
 {
-    *r0 = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    *r1 = start < size ? (size - start + dilation - 1) / dilation : 0;
-    if (*r1 > kernel) *r1 = kernel;
-    if (*r0 > *r1) *r0 = *r1;
-}
-
-/* How many windows from column q on make a span: 0 ... V_WIDTH. */
-static int CNV__NAME(span)(const cnv_window *win, int q, int q_count, int w)
-{
-    int left = q * win->stride_w - win->pad_left, step = win->stride_w;
-    int room = w - left - (win->kernel_w - 1) * win->dilation_w, span;
-    if (step > 2 || left < 0 || room <= 0) return 0;
-    span = (room + step - 1) / step;
-    if (span > q_count - q) span = q_count - q;
-    return span < V_WIDTH ? span : V_WIDTH;
-}
-
-/* One output: the greatest of the taps r0 <= r < r1, s0 <= s < s1 of the window at x. */
-static void CNV__NAME(max_point)(const cnv_real *x, int w, const cnv_window *win, int r0, int r1,
-                                 int s0, int s1, cnv_real *y, cnv_real *switches)
-{
-    cnv_real best = 0;
-    int r, s, tap = -1;
-    for (r = r0; r < r1; r++)
-        for (s = s0; s < s1; s++) {
-            cnv_real v = x[r * win->dilation_h * w + s * win->dilation_w];
-            if (tap < 0 || (!(v <= best) && best == best)) best = v, tap = r * win->kernel_w + s;
-        }
-    *y = best, *switches = (cnv_real)tap;
-}
-
-/* A span of n outputs. */
-static void CNV__NAME(max_span)(const cnv_real *x, int w, const cnv_window *win, int r0, int r1,
-                                int n, cnv_real *y, cnv_real *switches)
-{
-    V_TYPE best = v_load_step(x + r0 * win->dilation_h * w, win->stride_w, n);
-    V_TYPE tap = v_all((cnv_real)(r0 * win->kernel_w));
-    int r, s;
-    for (r = r0; r < r1; r++)
-        for (s = 0; s < win->kernel_w; s++) {
-            const cnv_real *from = x + r * win->dilation_h * w + s * win->dilation_w;
-            V_TYPE v = v_load_step(from, win->stride_w, n);
-            V_MASK better = v_beats(v, best);
-            best = v_choose(better, v, best);
-            tap = v_choose(better, v_all((cnv_real)(r * win->kernel_w + s)), tap);
-        }
-    v_store_first(y, best, n);
-    v_store_first(switches, tap, n);
-}
-
-/* x [h][w] -> y, switches [p_count][q_count] */
-static void CNV__NAME(max_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
-                                        int p_count, int q_count, cnv_real *y, cnv_real *switches)
-{
-    int p, q, n, r0, r1, s0, s1;
-    for (p = 0; p < p_count; p++) {
-        int top = p * win->stride_h - win->pad_top;
-        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
-        for (q = 0; q < q_count; q += n, y += n, switches += n) {
-            int left = q * win->stride_w - win->pad_left;
-            const cnv_real *corner = x + (ptrdiff_t)top * w + left;
-            n = r0 < r1 ? CNV__NAME(span)(win, q, q_count, w) : 0;
-            if (n) {
-                CNV__NAME(max_span)(corner, w, win, r0, r1, n, y, switches);
-            } else {
-                CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
-                CNV__NAME(max_point)(corner, w, win, r0, r1, s0, s1, y, switches);
-                n = 1;
+    const V_TYPE right = v_all((cnv_real)a->column), down = v_all((cnv_real)a->row);
+    int i, r, s;
+    if (V_WIDTH > 1 && (a->n < V_WIDTH || a->step > 2)) {
+        CNV__REST(max_span)(a, x, y, switches);
+        return;
+    }
+    for (i = 0; i < a->n; i += V_WIDTH) {
+        int at = i + V_WIDTH <= a->n ? i : a->n - V_WIDTH;
+        int first = a->corner + at * a->step + a->r0 * a->row + a->s0 * a->column;
+        const cnv_real *row = x + first;
+        V_TYPE best = v_all(-(cnv_real)HUGE_VAL), row_place = v_ramp(first, a->step);
+        V_TYPE place = row_place;
+        for (r = a->r0; r < a->r1; r++, row += a->row, row_place = v_add(row_place, down)) {
+            const cnv_real *tap = row;
+            V_TYPE tap_place = row_place;
+            for (s = a->s0; s < a->s1; s++, tap += a->column, tap_place = v_add(tap_place, right)) {
+                V_TYPE value = v_load_step(tap, a->step);
+                V_MASK better = v_beats(value, best);
+                best = v_choose(better, value, best);
+                place = v_choose(better, tap_place, place);
             }
         }
+        v_store(y + at, best);
+        v_store(switches + at, place);
     }
 }
 
-/* Whether a whole span from column q on may be read, changed and written: with a stride of 2 that
-   touches the pixels between the windows' taps too. */
-static int CNV__NAME(whole_span)(const cnv_window *win, int q, int q_count, int w)
+/* One row of dx under n windows that are 2 wide and do not overlap; its first pixel is `place`:
+   dx[2i], dx[2i+1] = dy[i] where switches[i] names that pixel, else 0 */
+static void CNV__NAME(unpool_pairs)(int n, const cnv_real *dy, const cnv_real *switches, int place,
+                                    cnv_real *dx)
 {
-    int reach = (win->kernel_w - 1) * win->dilation_w;
-    if (CNV__NAME(span)(win, q, q_count, w) < V_WIDTH) return 0;
-    if (win->stride_w == 2) reach -= reach & 1; /* odd taps share a pair with the even one before */
-    return q * win->stride_w - win->pad_left + reach + win->stride_w * V_WIDTH <= w;
+    V_TYPE even = v_ramp(place, 2), next = v_all(2 * V_WIDTH);
+    int i;
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH, even = v_add(even, next)) {
+        V_TYPE at = v_load(switches + i), slope = v_load(dy + i);
+        v_store_zipped(dx + 2 * i, v_keep(v_equal(at, even), slope),
+                       v_keep(v_equal(at, v_add(even, v_all(1))), slope));
+    }
+    for (; i < n; i++) {
+        dx[2 * i] = switches[i] == (cnv_real)(place + 2 * i) ? dy[i] : 0;
+        dx[2 * i + 1] = switches[i] == (cnv_real)(place + 2 * i + 1) ? dy[i] : 0;
+    }
 }
 
-/* Adds to the span of pixels that tap s of V_WIDTH windows sees; `corner` is the first window's. */
-static void CNV__NAME(add_tap)(cnv_real *corner, int s, const cnv_window *win, V_TYPE a)
+/* y = share * the sum of the taps */
+static void CNV__NAME(mean_span)(const cnv__span *a, const cnv_real *x, cnv_real *y)
 {
-    v_add_step(corner + s * win->dilation_w, a, win->stride_w, s * win->dilation_w & 1);
+    int i, r, s;
+    if (V_WIDTH > 1 && (a->n < V_WIDTH || a->step > 2)) {
+        CNV__REST(mean_span)(a, x, y);
+        return;
+    }
+    for (i = 0; i < a->n; i += V_WIDTH) {
+        int at = i + V_WIDTH <= a->n ? i : a->n - V_WIDTH;
+        const cnv_real *corner = x + a->corner + at * a->step;
+        V_TYPE sum = v_zero();
+        for (r = a->r0; r < a->r1; r++)
+            for (s = a->s0; s < a->s1; s++)
+                sum = v_add(sum, v_load_step(corner + r * a->row + s * a->column, a->step));
+        v_store(y + at, v_mul(v_all(a->share), sum));
+    }
 }
 
-/* dx[where the switch points] += dy; dx [h][w] must start at 0 */
-static void CNV__NAME(max_pool_backward)(const cnv_real *dy, const cnv_real *switches,
-                                         const cnv_window *win, int p_count, int q_count,
-                                         cnv_real *dx, int h, int w)
+/* dx += share * dy, at every tap. With a step of 2 a vector touches the pixels between the taps,
+   too: so the last window is never part of one. */
+static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy, cnv_real *dx)
 {
-    int p, q, n, r, s, r0, r1;
-    for (p = 0; p < p_count; p++) {
-        int top = p * win->stride_h - win->pad_top;
-        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
-        for (q = 0; q < q_count; q += n, dy += n, switches += n) {
-            cnv_real *corner = dx + (ptrdiff_t)top * w + q * win->stride_w - win->pad_left;
-            n = CNV__NAME(whole_span)(win, q, q_count, w) ? V_WIDTH : 1;
-            if (n == 1) {
-                int tap = (int)*switches;
-                r = tap / win->kernel_w, s = tap % win->kernel_w;
-                if (tap >= 0) corner[r * win->dilation_h * w + s * win->dilation_w] += *dy;
-                continue;
-            }
-            for (r = r0; r < r1; r++)
-                for (s = 0; s < win->kernel_w; s++) {
-                    V_TYPE tap = v_all((cnv_real)(r * win->kernel_w + s));
-                    CNV__NAME(add_tap)(corner + r * win->dilation_h * w, s, win,
-                                       v_keep(v_equal(v_load(switches), tap), v_load(dy)));
-                }
+    int whole = a->step == 1 ? a->n : a->step == 2 ? a->n - 1 : 0, i, r, s;
+    for (r = a->r0; r < a->r1; r++)
+        for (s = a->s0; s < a->s1; s++) {
+            cnv_real *to = dx + a->corner + r * a->row + s * a->column;
+            for (i = 0; i + V_WIDTH <= whole; i += V_WIDTH)
+                v_add_step(to + i * a->step, v_mul(v_all(a->share), v_load(dy + i)), a->step);
+            for (; i < a->n; i++) to[i * a->step] += a->share * dy[i];
         }
-    }
 }
 
-/* 1 / how many taps count in one direction: those on the image, or on image and padding. */
-static cnv_real CNV__NAME(share)(int start, int kernel, int dilation, int size, int before,
-                                 int after)
-{
-    int r0, r1;
-    CNV__NAME(clip)(start + before, kernel, dilation, size + before + after, &r0, &r1);
-    return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
-}
-
-/* The shares of row p and of column q; their product is 1 / the area of window (p,q). */
-static cnv_real CNV__NAME(row_share)(const cnv_window *win, int p, int h, int count_padding)
-{
-    return CNV__NAME(share)(p * win->stride_h - win->pad_top, win->kernel_h, win->dilation_h, h,
-                            count_padding ? win->pad_top : 0, count_padding ? win->pad_bottom : 0);
-}
-static cnv_real CNV__NAME(column_share)(const cnv_window *win, int q, int w, int count_padding)
-{
-    return CNV__NAME(share)(q * win->stride_w - win->pad_left, win->kernel_w, win->dilation_w, w,
-                            count_padding ? win->pad_left : 0, count_padding ? win->pad_right : 0);
-}
-
-/* y = sum of the window's taps on the image / area */
-static void CNV__NAME(avg_pool_forward)(const cnv_real *x, int h, int w, const cnv_window *win,
-                                        int count_padding, int p_count, int q_count, cnv_real *y)
-{
-    int p, q, n, r, s, r0, r1, s0, s1;
-    for (p = 0; p < p_count; p++) {
-        int top = p * win->stride_h - win->pad_top;
-        cnv_real row_share = CNV__NAME(row_share)(win, p, h, count_padding);
-        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
-        for (q = 0; q < q_count; q += n, y += n) {
-            int left = q * win->stride_w - win->pad_left;
-            const cnv_real *corner = x + (ptrdiff_t)top * w + left;
-            cnv_real sum = 0, share = row_share * CNV__NAME(column_share)(win, q, w, count_padding);
-            int span = CNV__NAME(span)(win, q, q_count, w);
-            V_TYPE sums = v_zero();
-            CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
-            for (r = r0; r < r1; r++)
-                for (s = s0; s < s1; s++) {
-                    const cnv_real *from = corner + r * win->dilation_h * w + s * win->dilation_w;
-                    if (span) sums = v_add(sums, v_load_step(from, win->stride_w, span));
-                    else sum += *from;
-                }
-            if (span) v_store_first(y, v_mul(sums, v_all(share)), span);
-            else *y = sum * share;
-            n = span ? span : 1;
-        }
-    }
-}
-
-/* dx of every tap += dy / area; dx [h][w] must start at 0 */
-static void CNV__NAME(avg_pool_backward)(const cnv_real *dy, const cnv_window *win,
-                                         int count_padding, int p_count, int q_count, cnv_real *dx,
-                                         int h, int w)
-{
-    int p, q, n, r, s, r0, r1, s0, s1;
-    for (p = 0; p < p_count; p++) {
-        int top = p * win->stride_h - win->pad_top;
-        cnv_real row_share = CNV__NAME(row_share)(win, p, h, count_padding);
-        CNV__NAME(clip)(top, win->kernel_h, win->dilation_h, h, &r0, &r1);
-        for (q = 0; q < q_count; q += n, dy += n) {
-            int left = q * win->stride_w - win->pad_left;
-            cnv_real *corner = dx + (ptrdiff_t)top * w + left;
-            cnv_real share = row_share * CNV__NAME(column_share)(win, q, w, count_padding);
-            n = CNV__NAME(whole_span)(win, q, q_count, w) ? V_WIDTH : 1;
-            CNV__NAME(clip)(left, win->kernel_w, win->dilation_w, w, &s0, &s1);
-            for (r = r0; r < r1; r++)
-                for (s = s0; s < s1; s++) {
-                    cnv_real *row = corner + r * win->dilation_h * w;
-                    if (n == 1) row[s * win->dilation_w] += *dy * share;
-                    else CNV__NAME(add_tap)(row, s, win, v_mul(v_load(dy), v_all(share)));
-                }
-        }
-    }
-}
+#else
+#define CNV__SHARED(name) cnv__##name##_avx2
+#endif
 
 /* What the dispatcher needs to know of this instruction set: see section 6. */
 static const cnv__kernels CNV__NAME(kernels) = {
-    CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS,
-    CNV__NAME(relu_forward), CNV__NAME(relu_backward), CNV__NAME(add), CNV__NAME(multiply),
-    CNV__NAME(affine), CNV__NAME(add_scaled), CNV__NAME(dot), CNV__NAME(total), CNV__NAME(sgd),
-    CNV__NAME(adam), CNV__NAME(pack), CNV__NAME(product), CNV__NAME(max_pool_forward),
-    CNV__NAME(max_pool_backward), CNV__NAME(avg_pool_forward), CNV__NAME(avg_pool_backward)
+    CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
+    CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
+    CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
+    CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_span), CNV__SHARED(unpool_pairs),
+    CNV__SHARED(mean_span), CNV__SHARED(mean_span_backward)
 };
 
 /* The words are only for kernels. */
@@ -1595,6 +1522,9 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef TILE_COLUMNS
 #undef CNV__PICK
 #undef CNV__NAME
+#undef CNV__REST
+#undef CNV__SHARED
+#undef CNV__PICK3
 #undef v_zero
 #undef v_all
 #undef v_load
@@ -1617,6 +1547,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_store_first
 #undef v_unzip
 #undef v_store_zipped
+#undef v_ramp
 #undef v_load_step
 #undef v_add_step
 
@@ -1629,6 +1560,10 @@ static const cnv__kernels CNV__NAME(kernels) = {
 /* Here the file includes itself, once per instruction set; each time only sections 4 and 5 are
    seen. On x86 the compiler is told that just those lines may use AVX2 or AVX-512: so the rest of
    the program runs on any CPU, and no flag is needed to compile it. */
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC push_options /* optimized by hand: the rest of -O2 would only take time to compile */
+#pragma GCC optimize("O1", "tree-vrp", "tree-vectorize", "expensive-optimizations")
+#endif
 #define CNV__SET 1
 #define CNV__SET_NAME "scalar"
 #include "cnnvis.h"
@@ -1681,15 +1616,15 @@ static int cnv__cpu_has(int avx512)
     if (!(id[2] >> 27 & 1) || !(id[2] >> 12 & 1)) return 0; /* OSXSAVE, FMA */
     saved = (int)_xgetbv(0);
     __cpuidex(id, 7, 0);
-    if (avx512) return (id[1] >> 16 & 1) && (saved & 0xE6) == 0xE6;
-    return (id[1] >> 5 & 1) && (saved & 6) == 6;
+    if (!(id[1] >> 5 & 1) || (saved & 6) != 6) return 0;
+    return !avx512 || ((id[1] >> 16 & 1) && (saved & 0xE6) == 0xE6);
 }
 #else
 static int cnv__cpu_has(int avx512)
 {
     __builtin_cpu_init();
-    if (avx512) return __builtin_cpu_supports("avx512f") != 0;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+    return !avx512 || __builtin_cpu_supports("avx512f");
 }
 #endif
 #endif /* CNV__X86 */
@@ -1700,6 +1635,10 @@ static int cnv__cpu_has(int avx512)
 #include "cnnvis.h"
 #undef CNV__SET
 #undef CNV__SET_NAME
+#endif
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
 #endif
 
 /* The i-th best instruction set of this CPU, NULL when there are no more. */
@@ -1765,10 +1704,10 @@ static size_t cnv__block(size_t n, int i, size_t *count)
     return start;
 }
 
-/* From here on nothing is an inner loop. gcc, told so, compiles a program in less time. */
+/* From here on nothing is an inner loop: gcc, told so, takes less time to compile a program. */
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC push_options
-#pragma GCC optimize("O1")
+#pragma GCC optimize("Og")
 #endif
 
 /* ==================== 7. Operators: each forward, then its backward ==================== */
@@ -1778,7 +1717,7 @@ static size_t cnv__block(size_t n, int i, size_t *count)
    One index arithmetic serves all three directions. With the offset tables
      tap[t]    where tap t = (c,r,s) lies in a window of the padded image,
      pixel[j]  where the window of output j = (n,p,q) begins,
-   they are three matrix products (see 5.2):
+   they are three matrix products (see 5.1):
      forward            y[k,j]                 = bias[k] + sum over t of w[k,t] x[tap[t] + pixel[j]]
      backward-data      dx[tap[t] + pixel[j]] +=           sum over k of w[k,t] dy[k,j]
      backward-weights   dw[k,t]               +=           sum over j of dy[k,j] x[tap[t] +
@@ -1866,6 +1805,8 @@ typedef struct {
     cnv_real *image;             /* [images, c, padded_h, padded_w] */
     cnv_real *panel;             /* [threads, DEPTH, tile_columns] */
     cnv_real *packed;            /* operand A, as large as the caller asked */
+    cnv_real *work;              /* work_size numbers more, for what the caller likes */
+    size_t work_size;
     cnv_workspace own;           /* when the caller passed no workspace */
 } cnv__conv;
 
@@ -1937,7 +1878,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
     size_t rows = (size_t)conv->group_k, taps = (size_t)conv->taps;
-    size_t reals = image + panel + (kept ? 0 : packed), ints = 2 * (columns + rows + taps);
+    size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
+    size_t ints = 2 * (columns + rows + taps);
     cnv_real *real;
     int *table;
     if (!ws) ws = &conv->own;
@@ -1948,7 +1890,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
         if (kept) kept->n = 0;
         return 0;
     }
-    conv->image = real, conv->panel = real + image, conv->packed = conv->panel + panel;
+    conv->image = real, conv->panel = real + image, conv->work = conv->panel + panel;
+    conv->packed = conv->work + conv->work_size;
     table = (int *)(void *)(real + reals);
     conv->tap = table, conv->w_col = table + taps, conv->pixel = conv->w_col + taps;
     conv->y_col = conv->pixel + columns, conv->y_row = conv->y_col + columns;
@@ -2152,6 +2095,98 @@ static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *wei
     return 1;
 }
 
+/* With a stride there is no such convolution, but one that gives a patch of stride_h x stride_w
+   pixels of dx at once: its rows are (c,a,b) for the pixels (a,b) of a patch. A row i*stride_h + a
+   of the padded dx hears from the output rows p = i - u, by tap r = a + u*stride_h. So the patches
+   are a convolution of dy with filters that hold w[k,c,r,s] at (-u,-v) where r < R and s < S, and 0
+   elsewhere: a sub-pixel convolution (Shi et al. 2016). It pays where channels are few (the pixels,
+   at which every visualization ends!) and filters are large, for then few of those are 0. */
+static int cnv__conv_patches(const cnv__conv *conv)
+{
+    const cnv_window *win = &conv->win;
+    return conv->groups == 1 && conv->c < cnv__use()->tile_rows &&
+           (win->stride_h > 1 || win->stride_w > 1) && win->kernel_h / 2 >= win->stride_h &&
+           win->kernel_w / 2 >= win->stride_w && win->dilation_h == 1 && win->dilation_w == 1;
+}
+
+/* Its window over dy: it reaches back to the first output row that a patch hears from. */
+static cnv_window cnv__patch_window(const cnv__conv *conv)
+{
+    const cnv_window *win = &conv->win;
+    cnv_window over = cnv_square(1, 1, 0);
+    over.pad_top = (win->kernel_h - 1) / win->stride_h, over.kernel_h = 1 + over.pad_top;
+    over.pad_left = (win->kernel_w - 1) / win->stride_w, over.kernel_w = 1 + over.pad_left;
+    over.pad_bottom = cnv__round_up(conv->padded_h, win->stride_h) / win->stride_h - conv->p;
+    over.pad_right = cnv__round_up(conv->padded_w, win->stride_w) / win->stride_w - conv->q;
+    return over;
+}
+
+/* filters [(c,a,b)][(k,u,v)] from weight [K,C,R,S]; over: the window above */
+static void cnv__patch_filters(const cnv__conv *conv, const cnv_window *over,
+                               const cnv_real *weight, cnv_real *filters)
+{
+    int rows = conv->win.stride_h, columns = conv->win.stride_w, c, a, b, k, u, v;
+    for (c = 0; c < conv->c; c++)
+        for (a = 0; a < rows; a++)
+            for (b = 0; b < columns; b++)
+                for (k = 0; k < conv->k; k++)
+                    for (u = over->kernel_h - 1; u >= 0; u--)
+                        for (v = over->kernel_w - 1; v >= 0; v--) {
+                            int r = a + u * rows, s = b + v * columns;
+                            int at = ((k * conv->c + c) * conv->win.kernel_h + r) *
+                                     conv->win.kernel_w + s;
+                            int inside = r < conv->win.kernel_h && s < conv->win.kernel_w;
+                            *filters++ = inside ? weight[at] : 0;
+                        }
+}
+
+/* dx of one image from its patches [(c,a,b)][i][j] */
+static void cnv__patch_place(const cnv__conv *conv, int i_count, int j_count,
+                             const cnv_real *patches, cnv_real *dx)
+{
+    int rows = conv->win.stride_h, columns = conv->win.stride_w, top = conv->win.pad_top;
+    int left = conv->win.pad_left, c, a, b, i, j;
+    for (c = 0; c < conv->c; c++, dx += conv->h * conv->w)
+        for (a = 0; a < rows; a++)
+            for (b = 0; b < columns; b++)
+                for (i = 0; i < i_count; i++, patches += j_count) {
+                    int h = i * rows + a - top, j0 = (left - b + columns - 1) / columns;
+                    cnv_real *to = dx + (ptrdiff_t)h * conv->w + b - left;
+                    if (h < 0 || h >= conv->h) continue;
+                    for (j = j0; j < j_count && j * columns + b - left < conv->w; j++)
+                        to[j * columns] = patches[j];
+                }
+}
+
+static int cnv__conv2d_backward_patches(const cnv__conv *data, const cnv_tensor *dy,
+                                        const cnv_tensor *weight, cnv_tensor *dx,
+                                        cnv_workspace *ws, cnv_tensor *kept)
+{
+    cnv__conv conv;
+    cnv_window over = cnv__patch_window(data);
+    int rows = data->c * data->win.stride_h * data->win.stride_w, fresh = !kept || !kept->n, i;
+    cnv_tensor filters = cnv_tensor_view(NULL, rows, data->k, over.kernel_h, over.kernel_w);
+    size_t image;
+    cnv_real *packed;
+    if (!cnv__conv_sizes(&conv, dy, &filters, &over, 1)) return 0;
+    image = (size_t)rows * (size_t)conv.p * (size_t)conv.q;
+    conv.work_size = (size_t)conv.n * image;
+    if (conv.work_size < cnv_tensor_size(&filters)) conv.work_size = cnv_tensor_size(&filters);
+    if (!cnv__conv_memory(&conv, cnv__packed_size(1, rows, conv.taps), kept, ws)) return 0;
+    packed = kept ? kept->data : conv.packed;
+    if (fresh) {
+        cnv__patch_filters(data, &over, weight->data, conv.work);
+        cnv__conv_pack(&conv, conv.work, packed);
+    }
+    cnv__conv_run(&conv, dy->data, packed, NULL, conv.work);
+    CNV__PARALLEL_FOR((size_t)conv.n * image > CNV__BLOCK)
+    for (i = 0; i < conv.n; i++)
+        cnv__patch_place(data, conv.p, conv.q, conv.work + (size_t)i * image,
+                         cnv_tensor_image(dx, i).data);
+    cnv__conv_end(&conv);
+    return 1;
+}
+
 /* Channels whose windows are added back by one product: their rows fill a few tiles. Different
    channels write to different places, so that threads may share them out. */
 static int cnv__conv_share(const cnv__conv *conv)
@@ -2230,11 +2265,11 @@ static int cnv__conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *wei
     int fresh = !kept || !kept->n, share;
     cnv_real *packed;
     if (!cnv__conv_sizes(&conv, dx, weight, win, groups)) return 0;
-    if (dy->n != conv.n || dy->c != conv.k || dy->h != conv.p || dy->w != conv.q)
-        return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
-                         conv.n, conv.k, conv.p, conv.q, dy->n, dy->c, dy->h, dy->w);
+    if (!cnv__check_shape(dy, conv.n, conv.k, conv.p, conv.q, "the output's gradient")) return 0;
     if (cnv__conv_flips(win, conv.group_c))
         return cnv__conv2d_backward_flip(dy, weight, win, groups, dx, ws, kept);
+    if (cnv__conv_patches(&conv))
+        return cnv__conv2d_backward_patches(&conv, dy, weight, dx, ws, kept);
     share = cnv__conv_share(&conv);
     size = cnv__packed_size(groups * ((conv.group_c + share - 1) / share),
                             share * win->kernel_h * win->kernel_w, conv.group_k);
@@ -2270,9 +2305,7 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
     cnv__conv conv;
     int first, group, area;
     if (!cnv__conv_sizes(&conv, x, dweight, win, groups)) return 0;
-    if (dy->n != conv.n || dy->c != conv.k || dy->h != conv.p || dy->w != conv.q)
-        return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
-                         conv.n, conv.k, conv.p, conv.q, dy->n, dy->c, dy->h, dy->w);
+    if (!cnv__check_shape(dy, conv.n, conv.k, conv.p, conv.q, "the output's gradient")) return 0;
     if (dbias && cnv_tensor_size(dbias) != (size_t)conv.k)
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(dbias));
@@ -2347,7 +2380,7 @@ CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor 
 
 /* ---- 7.2 Linear layers ---- */
 
-/* Offsets of a matrix of `rows` rows, `step` numbers apart. */
+/* offset[i] = i * step, i < count */
 static void cnv__count_by(int *offset, int count, int step)
 {
     int i;
@@ -2395,7 +2428,8 @@ static int cnv__linear_sizes(const cnv_tensor *x, const cnv_tensor *weight, int 
     if (inputs != columns)
         return cnv__fail("expects %.0f inputs, got %.0f (%d x %d x %d)", columns, inputs, x->c,
                          x->h, x->w);
-    if (columns * weight->n > INT_MAX || inputs * x->n > INT_MAX)
+    if (columns * weight->n > INT_MAX || inputs * x->n > INT_MAX ||
+        (double)x->n * weight->n > INT_MAX)
         return cnv__fail("a linear layer of %.0f x %d is too large", columns, weight->n);
     *in = (int)inputs, *out = weight->n;
     return 1;
@@ -2427,19 +2461,12 @@ CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, con
     return 1;
 }
 
-static int cnv__linear_gradient(const cnv_tensor *dy, int n, int out)
-{
-    if (dy->n == n && dy->c == out && dy->h == 1 && dy->w == 1) return 1;
-    return cnv__fail("the output's gradient should be %d x %d x 1 x 1, is %d x %d x %d x %d", n,
-                     out, dy->n, dy->c, dy->h, dy->w);
-}
-
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
                                     cnv_workspace *ws)
 {
     int in = 0, out = 0, part;
     if (!cnv__linear_sizes(dx, weight, &in, &out)) return 0;
-    if (!cnv__linear_gradient(dy, dx->n, out)) return 0;
+    if (!cnv__check_shape(dy, dx->n, out, 1, 1, "the output's gradient")) return 0;
     if (dx->n >= 4) {
         cnv__matrices g = {dx->n, in, out, out, 1, in, 1, in, 1, 0};
         return cnv__multiply_matrices(&g, dy->data, weight->data, dx->data, ws);
@@ -2463,7 +2490,7 @@ CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
 {
     int in = 0, out = 0;
     if (!cnv__linear_sizes(x, dweight, &in, &out)) return 0;
-    if (!cnv__linear_gradient(dy, x->n, out)) return 0;
+    if (!cnv__check_shape(dy, x->n, out, 1, 1, "the output's gradient")) return 0;
     if (dbias && cnv_tensor_size(dbias) != (size_t)out)
         return cnv__fail("%d outputs cannot have %.0f biases", out,
                          (double)cnv_tensor_size(dbias));
@@ -2476,14 +2503,6 @@ CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
 }
 
 /* ---- 7.3 Activation functions ---- */
-
-/* Fails unless the two have one shape; `what` names the second. */
-static int cnv__check_same(const cnv_tensor *a, const cnv_tensor *b, const char *what)
-{
-    if (cnv__same_shape(a, b)) return 1;
-    return cnv__fail("%s should be %d x %d x %d x %d, is %d x %d x %d x %d", what, a->n, a->c, a->h,
-                     a->w, b->n, b->c, b->h, b->w);
-}
 
 CNVDEF int cnv_relu_forward(const cnv_tensor *x, cnv_tensor *y)
 {
@@ -2547,82 +2566,180 @@ CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tens
     return 1;
 }
 
-/* ---- 7.4 Pooling ---- */
+/* ---- 7.4 Pooling ----
 
-CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
-                                cnv_tensor *switches)
+   An output plane is done by spans: the windows of a row that lie on the image from left to right
+   are one span, the others one each. */
+
+/* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
+static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, int *r1)
 {
-    int p, q, i, planes = x->n * x->c;
-    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
-    if ((double)win->kernel_h * win->kernel_w > 1 << 24)
-        return cnv__fail("a pooling window of %d x %d is too large", win->kernel_h, win->kernel_w);
-    if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
-    if (!cnv_tensor_resize(switches, x->n, x->c, p, q)) return 0;
-    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
-    for (i = 0; i < planes; i++) {
-        size_t in = (size_t)i * (size_t)x->h * (size_t)x->w;
-        size_t out = (size_t)i * (size_t)p * (size_t)q;
-        cnv__use()->max_pool_forward(x->data + in, x->h, x->w, win, p, q, y->data + out,
-                                     switches->data + out);
-    }
-    return 1;
+    *r0 = start < 0 ? (-start + dilation - 1) / dilation : 0;
+    *r1 = start < size ? (size - start + dilation - 1) / dilation : 0;
+    if (*r1 > kernel) *r1 = kernel;
+    if (*r0 > *r1) *r0 = *r1;
+}
+
+/* 1 / how many taps count in one direction: those on the image, or on image and padding. */
+static cnv_real cnv__share(int start, int kernel, int dilation, int size, int before, int after)
+{
+    int r0, r1;
+    cnv__clip(start + before, kernel, dilation, size + before + after, &r0, &r1);
+    return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
+}
+
+/* What is the same for all spans that start in column q: their length, their columns' taps. */
+static cnv__span cnv__span_columns(const cnv_window *win, int padding, int w, int q, int q_count)
+{
+    int left = q * win->stride_w - win->pad_left;
+    int room = w - left - (win->kernel_w - 1) * win->dilation_w;
+    cnv__span a;
+    a.n = left >= 0 && room > 0 ? (room + win->stride_w - 1) / win->stride_w : 1;
+    if (a.n > q_count - q) a.n = q_count - q;
+    a.corner = left, a.step = win->stride_w;
+    a.row = win->dilation_h * w, a.column = win->dilation_w;
+    cnv__clip(left, win->kernel_w, win->dilation_w, w, &a.s0, &a.s1);
+    a.share = cnv__share(left, win->kernel_w, win->dilation_w, w, padding ? win->pad_left : 0,
+                         padding ? win->pad_right : 0);
+    return a;
+}
+
+/* The same, moved to row p. */
+static cnv__span cnv__span_row(cnv__span a, const cnv_window *win, int padding, int h, int w, int p)
+{
+    int top = p * win->stride_h - win->pad_top;
+    a.corner += top * w;
+    cnv__clip(top, win->kernel_h, win->dilation_h, h, &a.r0, &a.r1);
+    a.share *= cnv__share(top, win->kernel_h, win->dilation_h, h, padding ? win->pad_top : 0,
+                          padding ? win->pad_bottom : 0);
+    return a;
+}
+
+/* Checks the window; all offsets in a plane, and a vector's steps beyond, must be ints. */
+static int cnv__pool_output(const cnv_tensor *x, const cnv_window *win, int *p, int *q)
+{
+    double rows = (double)x->h + win->pad_top + win->pad_bottom + win->dilation_h;
+    double columns = (double)x->w + win->pad_left + win->pad_right + win->dilation_w;
+    if (!cnv_window_output(win, x->h, x->w, p, q)) return 0;
+    if (rows * (columns + 16.0 * win->stride_w) <= INT_MAX) return 1;
+    return cnv__fail("a plane of %d x %d with this window is too large to be pooled", x->h, x->w);
+}
+
+/* Fails where a cnv_real cannot name each pixel of a plane. */
+static int cnv__pool_names(const cnv_tensor *x)
+{
+    if ((double)x->h * x->w <= 1 << 24) return 1;
+    return cnv__fail("a plane of %d x %d is too large for switches", x->h, x->w);
 }
 
 /* Checks that dy is what pooling dx's shape by this window gives. */
 static int cnv__pool_sizes(const cnv_tensor *dy, const cnv_window *win, const cnv_tensor *dx)
 {
     int p, q;
-    if (!cnv_window_output(win, dx->h, dx->w, &p, &q)) return 0;
-    if (dy->n == dx->n && dy->c == dx->c && dy->h == p && dy->w == q) return 1;
-    return cnv__fail("the output's gradient should be %d x %d x %d x %d, is %d x %d x %d x %d",
-                     dx->n, dx->c, p, q, dy->n, dy->c, dy->h, dy->w);
+    if (!cnv__pool_output(dx, win, &p, &q)) return 0;
+    return cnv__check_shape(dy, dx->n, dx->c, p, q, "the output's gradient");
+}
+
+/* What to do with a span; x is the plane (or its gradient), y and switches begin at the span. */
+typedef void cnv__span_visit(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches);
+
+static void cnv__max_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches)
+{
+    int i, padding = a->r0 == a->r1 || a->s0 == a->s1; /* the windows hold nothing else */
+    if (!padding) cnv__use()->max_span(a, x, y, switches);
+    else for (i = 0; i < a->n; i++) y[i] = 0, switches[i] = -1;
+}
+
+static void cnv__mean_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *none)
+{
+    (void)none;
+    cnv__use()->mean_span(a, x, y);
+}
+
+static void cnv__mean_backward(const cnv__span *a, cnv_real *dx, cnv_real *dy, cnv_real *none)
+{
+    (void)none;
+    cnv__use()->mean_span_backward(a, dy, dx);
+}
+
+/* Visits all spans of all planes of x [N,C,H,W] and y [N,C,P,Q]. */
+static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int count_padding,
+                      const cnv_tensor *x, const cnv_tensor *y, const cnv_tensor *switches)
+{
+    int i, planes = x->n * x->c;
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) {
+        cnv_real *plane = x->data + (size_t)i * (size_t)x->h * (size_t)x->w;
+        int p, q, n;
+        for (q = 0; q < y->w; q += n) {
+            cnv__span a = cnv__span_columns(win, count_padding, x->w, q, y->w), b;
+            for (p = 0, n = a.n; p < y->h; p++) {
+                size_t out = ((size_t)i * (size_t)y->h + (size_t)p) * (size_t)y->w + (size_t)q;
+                b = cnv__span_row(a, win, count_padding, x->h, x->w, p);
+                visit(&b, plane, y->data + out, switches ? switches->data + out : NULL);
+            }
+        }
+    }
+}
+
+CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
+                                cnv_tensor *switches)
+{
+    int p, q;
+    if (!cnv__pool_output(x, win, &p, &q) || !cnv__pool_names(x)) return 0;
+    if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
+    if (!cnv_tensor_resize(switches, x->n, x->c, p, q)) return 0;
+    cnv__pool(cnv__max_forward, win, 0, x, y, switches);
+    return 1;
+}
+
+/* One plane. Windows of 2 x 2 side by side share no pixel: then dx is written row by row. */
+static void cnv__unpool(const cnv_real *dy, const cnv_real *switches, int p_count, int q_count,
+                        int pairs, cnv_real *dx, int h, int w)
+{
+    int p, q, row, n = pairs ? (w / 2 < q_count ? w / 2 : q_count) : 0;
+    memset(dx, 0, (size_t)h * (size_t)w * sizeof *dx);
+    for (p = 0; p < p_count; p++, dy += q_count, switches += q_count) {
+        for (row = 2 * p; n && row < 2 * p + 2 && row < h; row++)
+            cnv__use()->unpool_pairs(n, dy, switches, row * w, dx + row * w);
+        for (q = n; q < q_count; q++)
+            if (switches[q] >= 0 && switches[q] < (cnv_real)(h * w)) dx[(int)switches[q]] += dy[q];
+    }
 }
 
 CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
                                  const cnv_window *win, cnv_tensor *dx)
 {
-    int i, planes = dx->n * dx->c;
-    if (!cnv__pool_sizes(dy, win, dx) || !cnv__check_same(dy, switches, "the switches")) return 0;
+    cnv_window two = cnv_square(2, 2, 0), same = *win;
+    int i, pairs, planes = dx->n * dx->c;
+    size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
+    if (!cnv__pool_names(dx) || !cnv__pool_sizes(dy, win, dx)) return 0;
+    if (!cnv__check_same(dy, switches, "the switches")) return 0;
+    same.ceil_mode = 0;
+    pairs = !memcmp(&same, &two, sizeof two);
     CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
-    for (i = 0; i < planes; i++) {
-        size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
-        cnv_real *plane = dx->data + (size_t)i * in;
-        memset(plane, 0, in * sizeof *plane);
-        cnv__use()->max_pool_backward(dy->data + (size_t)i * out, switches->data + (size_t)i * out,
-                                      win, dy->h, dy->w, plane, dx->h, dx->w);
-    }
+    for (i = 0; i < planes; i++)
+        cnv__unpool(dy->data + (size_t)i * out, switches->data + (size_t)i * out, dy->h, dy->w,
+                    pairs, dx->data + (size_t)i * in, dx->h, dx->w);
     return 1;
 }
 
 CNVDEF int cnv_avg_pool_forward(const cnv_tensor *x, const cnv_window *win, int count_padding,
                                 cnv_tensor *y)
 {
-    int p, q, i, planes = x->n * x->c;
-    if (!cnv_window_output(win, x->h, x->w, &p, &q)) return 0;
+    int p, q;
+    if (!cnv__pool_output(x, win, &p, &q)) return 0;
     if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
-    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
-    for (i = 0; i < planes; i++) {
-        size_t in = (size_t)i * (size_t)x->h * (size_t)x->w;
-        size_t out = (size_t)i * (size_t)p * (size_t)q;
-        cnv__use()->avg_pool_forward(x->data + in, x->h, x->w, win, count_padding, p, q,
-                                     y->data + out);
-    }
+    cnv__pool(cnv__mean_forward, win, count_padding, x, y, NULL);
     return 1;
 }
 
 CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, int count_padding,
                                  cnv_tensor *dx)
 {
-    int i, planes = dx->n * dx->c;
     if (!cnv__pool_sizes(dy, win, dx)) return 0;
-    CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
-    for (i = 0; i < planes; i++) {
-        size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
-        cnv_real *plane = dx->data + (size_t)i * in;
-        memset(plane, 0, in * sizeof *plane);
-        cnv__use()->avg_pool_backward(dy->data + (size_t)i * out, win, count_padding, dy->h, dy->w,
-                                      plane, dx->h, dx->w);
-    }
+    cnv_tensor_fill(dx, 0);
+    cnv__pool(cnv__mean_backward, win, count_padding, dx, dy, NULL);
     return 1;
 }
 
@@ -2757,9 +2874,7 @@ CNVDEF int cnv_batch_norm_backward(const cnv_tensor *dy, const cnv_tensor *gamma
 /* Fails unless saved [2,planes,1,1] is what the forward pass kept. */
 static int cnv__check_saved(const cnv_tensor *saved, int planes)
 {
-    if (saved->n == 2 && saved->c == planes && saved->h == 1 && saved->w == 1) return 1;
-    return cnv__fail("the saved statistics should be 2 x %d x 1 x 1, are %d x %d x %d x %d", planes,
-                     saved->n, saved->c, saved->h, saved->w);
+    return cnv__check_shape(saved, 2, planes, 1, 1, "the saved statistics");
 }
 
 /* Statistics over `count` planes that lie `stride` planes apart, in double. */
@@ -2780,7 +2895,7 @@ static void cnv__moments(const cnv_real *x, int count, int stride, size_t area, 
     *var = square / total;
 }
 
-/* Normalizes `count` planes `stride` apart together, and keeps mean and 1/sqrt(var + eps). */
+/* Normalizes `count` planes `stride` apart, with their mean and spread = 1/sqrt(var + eps). */
 static void cnv__norm_forward(const cnv_real *x, int count, int stride, size_t area,
                               cnv_real gamma, cnv_real beta, double mean, double spread,
                               cnv_real *y)
@@ -2962,7 +3077,7 @@ CNVDEF int cnv_local_response_norm_backward(const cnv_tensor *x, const cnv_tenso
         for (at = 0; at < area; at++) {
             size_t here = (size_t)i * area + at;
             double sum = 0;
-            for (j = c - size > 0 ? c - size : 0; j < x->c && j <= c + size; j++) {
+            for (j = c > size ? c - size : 0; j < x->c && j - c <= size; j++) {
                 size_t there = image + (size_t)j * area + at;
                 cnv__neighbours(j, size, x->c, &low, &high);
                 if (c >= low && c < high)
@@ -3049,9 +3164,11 @@ CNVDEF int cnv_cross_entropy(const cnv_tensor *logits, const int *labels, double
 
 CNVDEF int cnv_concat_forward(const cnv_tensor *const *x, int count, cnv_tensor *y)
 {
-    size_t area = (size_t)x[0]->h * (size_t)x[0]->w;
+    size_t area;
     double channels = 0;
     int i, n;
+    if (count < 1) return cnv__fail("cannot join %d tensors", count);
+    area = (size_t)x[0]->h * (size_t)x[0]->w;
     for (i = 0; i < count; i++) {
         if (x[i]->n != x[0]->n || x[i]->h != x[0]->h || x[i]->w != x[0]->w)
             return cnv__fail("cannot join %d x %d x %d x %d to %d x %d x %d x %d", x[i]->n, x[i]->c,
@@ -3100,17 +3217,16 @@ CNVDEF int cnv_add_forward(const cnv_tensor *a, const cnv_tensor *b, cnv_tensor 
 
 CNVDEF int cnv_upsample_forward(const cnv_tensor *x, int factor, cnv_tensor *y)
 {
-    int i, h, w;
-    if (factor < 1 || (double)factor * x->h > INT_MAX || (double)factor * x->w > INT_MAX)
+    size_t i, j, rows = (size_t)x->n * (size_t)x->c * (size_t)x->h, w, f = (size_t)factor;
+    if (factor < 1 || x->h > INT_MAX / factor || x->w > INT_MAX / factor)
         return cnv__fail("cannot enlarge %d x %d by %d", x->h, x->w, factor);
     if (!cnv_tensor_resize(y, x->n, x->c, x->h * factor, x->w * factor)) return 0;
-    for (i = 0; i < x->n * x->c; i++)
-        for (h = 0; h < y->h; h++) {
-            const cnv_real *from = x->data + ((size_t)i * (size_t)x->h + (size_t)(h / factor)) *
-                                             (size_t)x->w;
-            cnv_real *to = y->data + ((size_t)i * (size_t)y->h + (size_t)h) * (size_t)y->w;
-            for (w = 0; w < y->w; w++) to[w] = from[w / factor];
-        }
+    w = (size_t)y->w;
+    for (i = 0; i < rows; i++) {
+        cnv_real *to = y->data + i * f * w;
+        for (j = 0; j < w; j++) to[j] = x->data[i * (size_t)x->w + j / f];
+        for (j = 1; j < f; j++) memcpy(to + j * w, to, w * sizeof *to);
+    }
     return 1;
 }
 
@@ -3260,6 +3376,7 @@ CNVDEF int cnv_name(cnv_net *net, int x, const char *name)
 {
     int i;
     if (x < 0 || x >= net->count) return cnv__fail("the network has no node %d", x);
+    if (!*name) return cnv__fail("a node's name cannot be empty");
     if (strlen(name) >= CNV_NAME_SIZE) return cnv__fail("the name \"%s\" is too long", name);
     for (i = 0; i < net->count; i++)
         if (i != x && !strcmp(net->nodes[i].name, name))
@@ -3271,9 +3388,13 @@ CNVDEF int cnv_name(cnv_net *net, int x, const char *name)
 /* "relu3" for the third ReLU */
 static void cnv__numbered_name(const cnv_net *net, cnv_op op, char *name)
 {
-    int i, number = 1;
+    const char *word = op == CNV_MAX_POOL ? "pool" : cnv__op_names[op];
+    int i, number = 0;
     for (i = 0; i < net->count; i++) number += net->nodes[i].op == op;
-    snprintf(name, CNV_NAME_SIZE, "%s%d", op == CNV_MAX_POOL ? "pool" : cnv__op_names[op], number);
+    do { /* until nobody has that name */
+        snprintf(name, CNV_NAME_SIZE, "%s%d", word, ++number);
+        for (i = 0; i < net->count && strcmp(net->nodes[i].name, name);) i++;
+    } while (i < net->count);
 }
 
 /* Appends a node that reads x[0] ... x[inputs-1], all its settings zero. Returns its index or -1.
@@ -3360,6 +3481,7 @@ CNVDEF int cnv_normalize(cnv_net *net, int x, const double *mean, const double *
     for (c = 0; c < net->nodes[i].channels; c++) {
         net->nodes[i].mean[c] = (cnv_real)mean[c];
         net->nodes[i].std[c] = (cnv_real)std[c];
+        if (!(std[c] > 0)) return cnv__require(net, i, 0, "std", std[c]);
     }
     return i;
 }
@@ -3492,7 +3614,7 @@ CNVDEF int cnv_concat(cnv_net *net, const int *x, int count)
 {
     double channels = 0;
     int i, k;
-    if (count < 1 || count > CNV_MAX_INPUTS) {
+    if (!net->broken && (count < 1 || count > CNV_MAX_INPUTS)) {
         cnv__fail("concat: %d inputs, possible are 1 to %d", count, CNV_MAX_INPUTS);
         return cnv__break(net);
     }
@@ -3671,6 +3793,7 @@ CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto)
     for (i = 1; i <= upto; i++)
         if (!cnv__forward_node(net, &net->nodes[i])) return cnv__blame(&net->nodes[i]);
     net->valid = upto + 1;
+    net->was_training = net->training;
     return 1;
 }
 
@@ -3693,18 +3816,20 @@ CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node)
     return &at->grad;
 }
 
+/* Gives `state` value's shape and zeroes, if it has none yet. */
+static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
+{
+    if (state->data) return 1;
+    if (!cnv_tensor_resize(state, value->n, value->c, value->h, value->w)) return 0;
+    cnv_tensor_fill(state, 0);
+    return 1;
+}
+
 /* Where the gradient of parameter i of a node is added up; zero at first. */
 static cnv_tensor *cnv__slope(cnv_net *net, const cnv_node *node, int i)
 {
-    cnv_param *param;
-    const cnv_tensor *value;
-    if (i >= node->params) return NULL;
-    param = &net->params[node->param[i]], value = &param->value;
-    if (!param->grad.data) {
-        if (!cnv_tensor_resize(&param->grad, value->n, value->c, value->h, value->w)) return NULL;
-        cnv_tensor_fill(&param->grad, 0);
-    }
-    return &param->grad;
+    cnv_param *param = i < node->params ? &net->params[node->param[i]] : NULL;
+    return param && cnv__state(&param->value, &param->grad) ? &param->grad : NULL;
 }
 
 /* Adds up the gradients of a convolution's or linear layer's weights. */
@@ -3815,8 +3940,11 @@ CNVDEF int cnv_backward(cnv_net *net, int downto)
 {
     int i, ok = 1;
     if (net->broken) return cnv__fail("%s", net->message);
-    if (downto < CNV_PARAMETERS || downto >= net->count)
-        return cnv__fail("the network has no node %d", downto);
+    if (downto < CNV_PARAMETERS || downto >= net->valid)
+        return cnv__fail("cannot go back to node %d: the image has been run up to node %d", downto,
+                         net->valid - 1);
+    if (net->training != net->was_training)
+        return cnv__fail("training has changed since the image was run: run it again");
     cnv__mark_wanted(net, downto);
     for (i = net->count - 1; ok && i > downto; i--) {
         ok = !net->nodes[i].has_grad || cnv__backward_step(net, &net->nodes[i], downto);
@@ -3846,15 +3974,6 @@ CNVDEF cnv_optimizer cnv_adam(double rate, double weight_decay)
     optimizer.method = CNV_ADAM;
     optimizer.beta2 = 0.999, optimizer.eps = 1e-8;
     return optimizer;
-}
-
-/* Zeroes of value's shape at the first step. */
-static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
-{
-    if (state->data) return 1;
-    if (!cnv_tensor_resize(state, value->n, value->c, value->h, value->w)) return 0;
-    cnv_tensor_fill(state, 0);
-    return 1;
 }
 
 /* The constants of Adam's next step at that rate, for a parameter that decays by `decay`. */
@@ -4014,7 +4133,7 @@ static int cnv__json_escape(cnv__json *json)
         json->at += 2;
         return 1;
     }
-    if (!code) return cnv__json_fail(json, "an escape that cannot be");
+    if (!code) return cnv__json_fail(json, "an escape that does not exist");
     if (code >> 11 == 0x1B) { /* D800 ... DFFF */
         low = cnv__json_hex(json, 6);
         if (code >= 0xDC00 || low >> 10 != 0x37)
@@ -4084,34 +4203,6 @@ static int cnv__json_numbers(cnv__json *json, size_t *numbers, int most, int *co
 /* ---- 10.2 Safetensors ---- */
 
 enum { CNV__MOST_TENSORS = 65536, CNV__SHAPE_TEXT = 8 * 21 + 8 };
-
-static void cnv__swap(unsigned char *a, unsigned char *b, size_t size)
-{
-    for (; size > 0; size--, a++, b++) {
-        unsigned char byte = *a;
-        *a = *b;
-        *b = byte;
-    }
-}
-
-/* Heap sort: in place and never quadratic, whatever order a hostile file comes in. */
-static void cnv__sort(void *items, size_t count, size_t size,
-                      int (*order)(const void *, const void *))
-{
-    unsigned char *a = (unsigned char *)items;
-    size_t begin = count / 2, end = count, parent, child;
-    while (end > 1) {
-        if (begin > 0)
-            begin--; /* first make a heap, from the last parent to the root ... */
-        else
-            cnv__swap(a, a + --end * size, size); /* ... then put the greatest behind the rest */
-        for (parent = begin; (child = 2 * parent + 1) < end; parent = child) {
-            if (child + 1 < end && order(a + child * size, a + (child + 1) * size) < 0) child++;
-            if (order(a + parent * size, a + child * size) >= 0) break;
-            cnv__swap(a + parent * size, a + child * size, size);
-        }
-    }
-}
 
 /* By place in the file; of two at one place the shorter first, for it may be empty. */
 static int cnv__order_by_place(const void *a, const void *b)
@@ -4268,7 +4359,7 @@ static int cnv__check_places(cnv_safetensors *file, const unsigned char *data, s
 {
     size_t begin, end = 0;
     int i;
-    cnv__sort(file->tensors, (size_t)file->count, sizeof *file->tensors, cnv__order_by_place);
+    qsort(file->tensors, (size_t)file->count, sizeof *file->tensors, cnv__order_by_place);
     for (i = 0; i < file->count; i++) {
         const cnv_safetensor *t = &file->tensors[i];
         begin = (size_t)(t->bytes - data);
@@ -4284,17 +4375,17 @@ static int cnv__check_places(cnv_safetensors *file, const unsigned char *data, s
     return cnv__fail("the tensors end at %zu, the file's data only at %zu", end, data_bytes);
 }
 
-/* Sorts names and keys, for finding them, and refuses doubles. */
+/* Sorts names and keys, for finding them, and refuses duplicates. */
 static int cnv__check_names(cnv_safetensors *file)
 {
     cnv_safetensor **by_name = (cnv_safetensor **)file->memory;
     int i;
     for (i = 0; i < file->count; i++) by_name[i] = &file->tensors[i];
-    cnv__sort(by_name, (size_t)file->count, sizeof *by_name, cnv__order_by_name);
+    qsort(by_name, (size_t)file->count, sizeof *by_name, cnv__order_by_name);
     for (i = 1; i < file->count; i++)
         if (!strcmp(by_name[i]->name, by_name[i - 1]->name))
             return cnv__fail("two tensors are named \"%.80s\"", by_name[i]->name);
-    cnv__sort(file->metadata, (size_t)file->metadata_count, 2 * sizeof *file->metadata,
+    qsort(file->metadata, (size_t)file->metadata_count, 2 * sizeof *file->metadata,
               cnv__order_by_key);
     for (i = 1; i < file->metadata_count; i++)
         if (!strcmp(file->metadata[2 * i], file->metadata[2 * i - 2]))
@@ -4978,47 +5069,36 @@ CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *met
 
 #ifdef INCLUDE_STB_IMAGE_WRITE_H
 
-static void cnv__write_png(void *stream, void *bytes, int count)
+static void cnv__png_bytes(void *stream, void *bytes, int count)
 {
     fwrite(bytes, 1, (size_t)count, (FILE *)stream);
 }
 
 /* bytes [h][w][channels] */
-static int cnv__save_png(const char *path, int w, int h, int channels, const unsigned char *bytes)
+static int cnv__write_png(FILE *stream, int w, int h, int channels, const unsigned char *bytes)
 {
-    cnv__output output;
-    int good;
     if ((double)w * h * channels + h > INT_MAX / 4.0) /* beyond, stb's ints would overflow */
-        return cnv__fail("%d x %d pixels are too many for a PNG: save \"%.200s\" as .ppm", w, h,
-                         path);
-    if (!cnv__output_begin(&output, path)) return 0;
-    good = stbi_write_png_to_func(cnv__write_png, output.stream, w, h, channels, bytes, 0);
-    if (!good) cnv__fail("out of memory for the PNG \"%.200s\"", path);
-    return cnv__output_end(&output, good);
+        return cnv__fail("%d x %d pixels are too many for a PNG: save as .ppm", w, h);
+    return stbi_write_png_to_func(cnv__png_bytes, stream, w, h, channels, bytes, 0) ||
+           cnv__fail("out of memory for a PNG of %d x %d", w, h);
 }
 
 #else
 
-static int cnv__save_png(const char *path, int w, int h, int channels, const unsigned char *bytes)
+static int cnv__write_png(FILE *stream, int w, int h, int channels, const unsigned char *bytes)
 {
-    (void)w, (void)h, (void)channels, (void)bytes;
-    return cnv__fail(
-        "\"%.150s\" cannot be saved: stb_image_write.h was not there when this program "
-        "was compiled (Debian: apt install libstb-dev, macOS: brew install stb); .ppm "
-        "always works",
-        path);
+    (void)stream, (void)w, (void)h, (void)channels, (void)bytes;
+    return cnv__fail("stb_image_write.h was not there when this program was compiled (Debian: apt "
+                     "install libstb-dev, macOS: brew install stb); .ppm always works");
 }
 
 #endif
 
-/* bytes [h][w][channels] */
-static int cnv__save_pnm(const char *path, int w, int h, int channels, const unsigned char *bytes)
+static int cnv__write_pnm(FILE *stream, int w, int h, int channels, const unsigned char *bytes)
 {
-    cnv__output output;
-    if (!cnv__output_begin(&output, path)) return 0;
-    fprintf(output.stream, "P%d\n%d %d\n255\n", channels == 3 ? 6 : 5, w, h);
-    fwrite(bytes, 1, (size_t)w * (size_t)h * (size_t)channels, output.stream);
-    return cnv__output_end(&output, 1);
+    fprintf(stream, "P%d\n%d %d\n255\n", channels == 3 ? 6 : 5, w, h);
+    fwrite(bytes, 1, (size_t)w * (size_t)h * (size_t)channels, stream);
+    return 1;
 }
 
 /* Does the path end so, in small or capital letters? */
@@ -5050,6 +5130,7 @@ CNVDEF int cnv_image_save(const char *path, const cnv_tensor *image)
 {
     int png = cnv__ends_in(path, ".png"), ppm = cnv__ends_in(path, ".ppm");
     int channels = ppm ? 3 : image->c, saved;
+    cnv__output output;
     unsigned char *bytes;
     if (!png && !ppm && !cnv__ends_in(path, ".pgm"))
         return cnv__fail("\"%.200s\" ends in none of .png, .ppm, .pgm", path);
@@ -5059,8 +5140,12 @@ CNVDEF int cnv_image_save(const char *path, const cnv_tensor *image)
     if (!png && !ppm && image->c == 3)
         return cnv__fail("\"%.200s\": a .pgm is gray, save colours as .ppm or .png", path);
     if (!(bytes = cnv__image_bytes(image, (size_t)channels))) return 0;
-    saved = png ? cnv__save_png(path, image->w, image->h, channels, bytes)
-                : cnv__save_pnm(path, image->w, image->h, channels, bytes);
+    saved = cnv__output_begin(&output, path);
+    if (saved) {
+        saved = (png ? cnv__write_png : cnv__write_pnm)(output.stream, image->w, image->h, channels,
+                                                        bytes);
+        saved = cnv__output_end(&output, saved || cnv__fail_in(path));
+    }
     CNNVIS_FREE(bytes);
     return saved;
 }
@@ -5244,17 +5329,8 @@ CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y)
 
 CNVDEF int cnv_enlarge(const cnv_tensor *x, int factor, cnv_tensor *y)
 {
-    size_t i, j, rows = (size_t)x->n * (size_t)x->c * (size_t)x->h, w, f = (size_t)factor;
-    if (factor < 1 || x->h > INT_MAX / factor || x->w > INT_MAX / factor)
-        return cnv__fail("enlarge: %d x %d cannot grow by a factor of %d", x->h, x->w, factor);
-    if (!cnv__shape_output("enlarge", x, y, x->n, x->c, x->h * factor, x->w * factor)) return 0;
-    w = (size_t)y->w;
-    for (i = 0; i < rows; i++) {
-        cnv_real *to = y->data + i * f * w;
-        for (j = 0; j < w; j++) to[j] = x->data[i * (size_t)x->w + j / f];
-        for (j = 1; j < f; j++) memcpy(to + j * w, to, w * sizeof *to);
-    }
-    return 1;
+    if (x->data && x->data == y->data) return cnv__fail("enlarge: the output cannot be the input");
+    return cnv_upsample_forward(x, factor, y);
 }
 
 /* Convolves n numbers, `stride` apart, with 2*radius + 1 weights, in place; `line` is scratch. */
@@ -5286,7 +5362,7 @@ CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y)
     line = (double *)cnv__allocate((size_t)longest + 2 * (size_t)radius, sizeof *line);
     if (weights && line) {
         for (i = -radius; i <= radius; i++)
-            sum += weights[i + radius] = exp(-0.5 * i * i / (sigma * sigma));
+            sum += weights[i + radius] = exp(-0.5 * (i / sigma) * (i / sigma));
         for (i = 0; i <= 2 * radius; i++) weights[i] /= sum;
         for (k = 0; k < planes * h; k++)
             cnv__blur_line(y->data + k * w, 1, x->w, weights, radius, line);
@@ -5327,7 +5403,8 @@ CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double o
     ok = cnv_resize(heat, image->h, image->w, &warm) && cnv_stretch(&warm, 0, &warm) &&
          cnv__shape_output("overlay", image, rgb, 1, 3, image->h, image->w);
     for (i = 0; ok && i < plane; i++) {
-        double gray = (double)at[i], t = (double)warm.data[i], a = opacity * (t == t ? t : 1);
+        double gray = (double)at[i], t = (double)warm.data[i];
+        double a = opacity * (t == t ? cnv__clamp(t, 0, 1) : 1);
         cnv_color color = cnv_map_color(CNV_MAP_TURBO, t);
         if (image->c == 3)
             gray = cnv__luminance(gray, (double)at[plane + i], (double)at[2 * plane + i]);
@@ -5344,7 +5421,7 @@ CNVDEF int cnv_montage(const cnv_tensor *tiles, int columns, int gap, cnv_tensor
     int i, rows;
     double h = (double)tiles->h + gap, w = (double)tiles->w + gap;
     if (columns < 0 || gap < 0)
-        return cnv__fail("montage: %d columns with gaps of %d cannot be", columns, gap);
+        return cnv__fail("montage: %d columns with gaps of %d are impossible", columns, gap);
     if (columns == 0) columns = (int)cnv__clamp(ceil(sqrt(tiles->n * h / w)), 1, tiles->n);
     rows = (tiles->n - 1) / columns + 1;
     if (rows * h + gap > INT_MAX || columns * w + gap > INT_MAX)

@@ -10,6 +10,11 @@
 #include <dirent.h>
 #endif
 
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
 typedef struct {
     int n, side, classes;
     unsigned char *pixels;                   /* [n][3][side][side] */
@@ -145,7 +150,7 @@ static inline void dataset_idx(const example *e, dataset *d, const char *images,
     n = dataset_big_endian(pixels + 4), h = dataset_big_endian(pixels + 8);
     w = dataset_big_endian(pixels + 12);
     if (n < 1 || h < 1 || w < 1 || h > 4096 || w > 4096 ||
-        size != 16 + (size_t)n * (size_t)h * (size_t)w || label_size != 8 + (size_t)n ||
+        size != 16 + (uint64_t)n * (uint64_t)h * (uint64_t)w || label_size != 8 + (uint64_t)n ||
         dataset_big_endian(marks + 4) != n)
         example_fail(e, "\"%s\" and \"%s\" do not hold the same number of whole images and labels",
                      images, labels);
@@ -267,5 +272,9 @@ static inline void dataset_shuffle(dataset *d, cnv_rng *rng)
         }
     }
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 
 #endif

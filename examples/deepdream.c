@@ -11,7 +11,9 @@
               must raise |a| far less
 
    The notebook has a jitter of 32 pixels, 4 octaves and 10 steps, for a network that was trained on
-   224 x 224. Ours knows 64 x 64: a jitter of 3, and 7 octaves of 16 steps, for large shapes too.
+   224 x 224. Ours knows 64 x 64: a jitter of 3, and 7 octaves for large shapes too.
+   And the gradient's colours are muted: else they become magenta and green (compare the
+   decorrelated colours of Olah et al.: Feature Visualization, 2017).
 
        cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --layer relu4    */
 
@@ -21,7 +23,7 @@ typedef struct {
     int octaves, steps, jitter; /* sizes of the picture; steps at each; the largest random shift */
     double scale, step;         /* between octaves; the mean change of a pixel in a step */
 } dream_options;
-static const dream_options dream_standard = {7, 16, 3, 1.4, 1.5 / 255};
+static const dream_options dream_standard = {7, 10, 3, 1.4, 1.5 / 255};
 
 /* Shifts a picture by dx, dy; what leaves on one side enters on the other. */
 static void roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
@@ -33,6 +35,17 @@ static void roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
             float *to = y->data + (c * x->h + i) * x->w;
             for (j = 0; j < x->w; j++) to[j] = from[(j + dx + x->w) % x->w];
         }
+}
+
+/* The colours of natural pictures vary together, those of gradients do not. Of a gradient [1,3,h,w]
+   the mean of the channels is kept, what sets them apart counts a third. */
+static void mute_colours(cnv_tensor *g)
+{
+    int i, c, plane = g->h * g->w;
+    for (i = 0; i < plane; i++) {
+        float *pixel = g->data + i, gray = (pixel[0] + pixel[plane] + pixel[2 * plane]) / 3;
+        for (c = 0; c < 3; c++) pixel[c * plane] = (pixel[c * plane] + 2 * gray) / 3;
+    }
 }
 
 /* One step of gradient ascent on 1/2 |a|^2 from a place shifted by jitter. */
@@ -49,6 +62,7 @@ static int dream_step(cnv_net *net, int layer, const dream_options *o, cnv_rng *
     if (!cnv_forward(net, shifted, layer)) return 0;
     seed = cnv_seed(net, layer);
     if (!seed || !cnv_tensor_copy(&net->nodes[layer].out, seed) || !cnv_backward(net, 0)) return 0;
+    mute_colours(g);
     for (i = 0; i < size; i++) mean += fabs((double)g->data[i]) / (double)size;
     for (i = 0; i < size; i++) {
         double v = (double)shifted->data[i] + o->step * (double)g->data[i] / mean;
@@ -194,7 +208,7 @@ int main(int argc, char **argv)
     int size = (int)example_number(&e, "size", one ? 640 : 432, 64, 4096);
     cnv_tensor image = {0}, dream = {0}, sheet = {0};
     dream_options o = dream_standard;
-    dream_measures m;
+    dream_measures m = {0};
     char numbers[160];
     o.octaves = (int)example_number(&e, "octaves", o.octaves, 1, 12);
     o.steps = (int)example_number(&e, "steps", o.steps, 0, 10000);

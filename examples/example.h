@@ -24,6 +24,11 @@
 #include <unistd.h> /* isatty */
 #endif
 
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
 enum { EXAMPLE_CLASSES = 1000 };
 
 typedef struct {
@@ -327,5 +332,9 @@ static inline void example_progress(const char *what, int done, int all, double 
     fprintf(stderr, "] %d of %d, %.0f s left ", done, all, left);
     if (done == all) fprintf(stderr, "\r%80s\r", "");
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 
 #endif

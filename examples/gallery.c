@@ -7,7 +7,9 @@
    Each example is run as it is, timed, and what it prints is caught. What the page says about it is
    read from the comment on top of its source: the line behind its name, the fields Question,
    Formula, Paper, Look for and Measured, and the line that compiles it. The page needs nothing but
-   the pictures beside it. If an example fails the page says so, and so does the exit status. */
+   the pictures beside it. If an example fails the page says so, and so does the exit status.
+
+       cc -O2 examples/gallery.c -o build/make_gallery -lm                                    */
 #ifdef __has_include
 #if __has_include(<stb/stb_image.h>)
 #define STB_IMAGE_IMPLEMENTATION /* cnnvis.h reads PNG with it */

@@ -11,6 +11,11 @@
 
 #include "example.h"
 
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
 enum {
     PANEL_SIDE = 320,                   /* of a picture: a 64 x 64 one is enlarged 5 times */
     PANEL_MARGIN = 44, PANEL_GAP = 36,
@@ -161,5 +166,9 @@ static inline int panel_scene(panel_sheet *sheet, int index, const example *e)
     cnv_tensor_free(&image);
     return ok;
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 
 #endif

@@ -52,7 +52,7 @@
 /* A scene takes half a millisecond either way: let gcc spend less time on these functions. */
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC push_options
-#pragma GCC optimize("O1")
+#pragma GCC optimize("Og")
 #endif
 
 /* ---- Names ----------------------------------------------------------------------------------- */
@@ -520,7 +520,7 @@ typedef struct {
 
 /* A blend of colours on the canvas, rounded to multiples of 2^-16, which a float holds exactly. */
 static inline float toy__lay(float below, double above, double opacity) {
-    double v = toy_mix((double)below, above, opacity);
+    double v = opacity < 1 ? toy_mix((double)below, above, opacity) : above;
     return (float)((int)(toy_clamp(v, 0, 1) * 65536.0 + 0.5) / 65536.0);
 }
 

@@ -220,6 +220,7 @@ int main(int argc, char **argv)
         dataset_shuffle(&d, &rng);
     }
     held_out = folder ? 1 + d.n / 10 : HELD_OUT;
+    if (d.n <= held_out) example_fail(&e, "\"%s\" has %d picture: too few", folder, d.n);
     e.classes = d.classes, e.net = cnv_net_new();
     example_check(&e, e.net != NULL);
     e.logits = e.model->build(e.net, d.classes);

@@ -26,6 +26,11 @@
 
 #include "example.h"
 
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
 #define TRUTH_SEED 1000000000ULL        /* held-out scenes have seeds from here on */
 #define TRUTH_AREA 0.15                 /* the object covers no more of the picture than this */
 #define TRUTH_NEAR (15.0 / 224)         /* the pointing game's margin, of the side */
@@ -315,5 +320,9 @@ static inline void truth_report(const example *e, truth_table *table, int scenes
         printf("No scores: the truth is known for scenes of the Toybox that the network answers "
                "right, and there are too few.\n");
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 
 #endif

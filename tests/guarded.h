@@ -121,7 +121,7 @@ static inline void fill_normal(cnv_tensor *t, cnv_rng *rng)
 /* Whole numbers with many ties, some NaN, infinities and zeros of both signs. */
 static inline void fill_wild(cnv_tensor *t, cnv_rng *rng)
 {
-    static const double wild[8] = {0, -0.0, HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, 0, 0};
+    const double wild[8] = {0, -0.0, HUGE_VAL, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, 0, 0};
     size_t i, size = cnv_tensor_size(t);
     for (i = 0; i < size; i++) {
         int kind = pick(rng, 0, 15);

@@ -260,6 +260,37 @@ static void check_names(void)
     cnv_net_free(s.net);
 }
 
+/* Numbered names step aside for names that are given; an empty name is none. */
+static void check_numbered_names(void)
+{
+    cnv_net *net = cnv_net_new();
+    int x = cnv_conv2d(net, cnv_input(net, 1), "conv2", 1, 1, 1, 0), y;
+    CHECK(cnv_name(net, cnv_relu(net, x), "relu2"), "%s", cnv_error());
+    x = cnv_conv2d(net, x, NULL, 1, 1, 1, 0);
+    y = cnv_relu(net, x);
+    CHECK(x >= 0 && !strcmp(net->nodes[x].name, "conv3"), "%s", cnv_error());
+    CHECK(y >= 0 && !strcmp(net->nodes[y].name, "relu3"), "%s", cnv_error());
+    CHECK(!cnv_name(net, y, ""), "an empty name");
+    SAYS("empty");
+    cnv_net_free(net);
+}
+
+/* Backward needs a forward pass of the same kind, as far as it goes. */
+static void check_backward_without_forward(void)
+{
+    sample_net s = build(0);
+    cnv_tensor image = image_of(1, 3, 8, 8, 5);
+    CHECK(!cnv_backward(s.net, 0), "nothing has been run");
+    CHECK(cnv_forward(s.net, &image, s.relu), "%s", cnv_error());
+    CHECK(!cnv_backward(s.net, s.sum), "the image has not come so far");
+    CHECK(cnv_backward(s.net, s.relu), "%s", cnv_error());
+    s.net->training = 1;
+    CHECK(!cnv_backward(s.net, 0), "training was switched on in between");
+    SAYS("training");
+    cnv_tensor_free(&image);
+    cnv_net_free(s.net);
+}
+
 /* The names of a long network do not fit into a message; it ends with those that do. */
 static void check_many_names(void)
 {
@@ -297,6 +328,11 @@ static void check_unbuilt(int (*attempt)(cnv_net *net, int x), const char *what)
 }
 
 static int no_filters(cnv_net *net, int x) { return cnv_conv2d(net, x, "a", 0, 3, 1, 1); }
+static int no_spread(cnv_net *net, int x)
+{
+    static const double mean[4] = {0, 0, 0, 0}, std[4] = {1, 1, 0, 1};
+    return cnv_normalize(net, cnv_conv2d(net, x, "a", 4, 1, 1, 0), mean, std);
+}
 static int no_kernel(cnv_net *net, int x) { return cnv_conv2d(net, x, "a", 4, 0, 1, 1); }
 static int no_stride(cnv_net *net, int x) { return cnv_conv2d(net, x, "a", 4, 3, 0, 1); }
 static int negative_pad(cnv_net *net, int x) { return cnv_conv2d(net, x, "a", 4, 3, 1, -1); }
@@ -363,6 +399,7 @@ static void check_building(void)
         {no_filters, "no filters"},         {no_kernel, "no kernel"},
         {no_stride, "no stride"},           {negative_pad, "a negative pad"},
         {no_features, "no features"},       {no_outputs, "no outputs"},
+        {no_spread, "a std of 0"},
         {huge_matrix, "a huge matrix"},     {no_pool, "no pool"},
         {still_pool, "pool, stride 0"},     {no_bins, "no bins"},
         {no_factor, "upsample by 0"},       {negative_mirror, "reflect by -1"},
@@ -919,6 +956,8 @@ int main(void)
     check_refused_images();
     check_names();
     check_many_names();
+    check_numbered_names();
+    check_backward_without_forward();
     check_building();
     check_seeds();
     check_downto();

@@ -51,7 +51,7 @@ static double mean(const cnv_tensor *t)
 
 static int same(const cnv_tensor *a, const cnv_tensor *b) /* bit for bit */
 {
-    return cnv__same_shape(a, b) &&
+    return a->n == b->n && a->c == b->c && a->h == b->h && a->w == b->w &&
            !memcmp(a->data, b->data, cnv_tensor_size(a) * sizeof(cnv_real));
 }
 
@@ -215,6 +215,7 @@ static void test_blur(void)
     cnv_blur(&r, 2, &z), cnv_blur(&r, 0, &y);
     CHECK(same(&r, &y), "sigma 0 copies");
     CHECK(cnv_blur(&r, 2, &r) && same(&r, &z), "in place");
+    CHECK(cnv_blur(&r, 1e-200, &z) && cnv_blur(&r, 0, &y) && same(&z, &y), "hardly any blur");
     CHECK(!cnv_blur(&r, -1, &y) && !cnv_blur(&r, not_a_number, &y), "refusals");
     cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&r), cnv_tensor_free(&z);
 }
@@ -252,6 +253,10 @@ static void test_stretch_and_overlay(void)
     CHECK(fabs(at(&rgb, 0, 0, 0) - 0.48) < 0.01 && at(&rgb, 2, 0, 0) < 0.02,
           "the hottest: deep red");
     CHECK(at(&rgb, 0, 2, 2) == 1 && at(&rgb, 1, 2, 2) == 0, "NaN: magenta");
+    cnv_tensor_free(&heat), heat = random_tensor(1, 1, 8, 8, 6);
+    heat.data[0] = (cnv_real)HUGE_VAL, heat.data[9] = -(cnv_real)HUGE_VAL;
+    cnv_overlay(&image, &heat, 0.5, &rgb);
+    for (i = 0; i < 192; i++) CHECK(rgb.data[i] >= 0 && rgb.data[i] <= 1, "infinite heat");
     CHECK(!cnv_overlay(&image, &image, 1, &rgb), "a heat of three channels is refused");
     cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&image), cnv_tensor_free(&heat);
     cnv_tensor_free(&rgb);

@@ -296,14 +296,14 @@ static inline void ref_max_pool_forward(const ref_tensor *x, const cnv_window *w
                     int tap = ref_max_tap(x, win, n, c, p, q);
                     int row = ref_row(win, p, tap / win->kernel_w);
                     int column = ref_column(win, q, tap % win->kernel_w);
-                    *ref_at(switches, n, c, p, q) = tap;
+                    *ref_at(switches, n, c, p, q) = tap < 0 ? -1 : row * x->w + column;
                     *ref_at(y, n, c, p, q) = tap < 0 ? 0 : *ref_at(x, n, c, row, column);
                 }
 }
 
 /* dx[where the switch points] += dy. */
 static inline ref_tensor ref_max_pool_backward(const ref_tensor *dy, const ref_tensor *switches,
-                                               const cnv_window *win, int h, int w)
+                                               int h, int w)
 {
     ref_tensor dx = ref_new(dy->n, dy->c, h, w);
     int n, c, p, q;
@@ -311,10 +311,9 @@ static inline ref_tensor ref_max_pool_backward(const ref_tensor *dy, const ref_t
         for (c = 0; c < dy->c; c++)
             for (p = 0; p < dy->h; p++)
                 for (q = 0; q < dy->w; q++) {
-                    int tap = (int)*ref_at(switches, n, c, p, q);
-                    int row = ref_row(win, p, tap / win->kernel_w);
-                    int column = ref_column(win, q, tap % win->kernel_w);
-                    if (tap >= 0) *ref_at(&dx, n, c, row, column) += *ref_at(dy, n, c, p, q);
+                    int place = (int)*ref_at(switches, n, c, p, q);
+                    if (place >= 0)
+                        *ref_at(&dx, n, c, place / w, place % w) += *ref_at(dy, n, c, p, q);
                 }
     return dx;
 }

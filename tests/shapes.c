@@ -235,6 +235,8 @@ static void refuse_linear(void)
     cnv_tensor *dy = sample(2, 11, 1, 1), *dy3 = sample(3, 11, 1, 1), *dy12 = sample(2, 12, 1, 1);
     cnv_tensor *view = sample_view(2, 10, 1, 1), *dx = sample(2, 3, 5, 6), none = {0};
     cnv_tensor *w12 = sample(12, 105, 1, 1);
+    cnv_tensor tall = cnv_tensor_view(x->data, 50000, 1, 1, 1);
+    REFUSED(cnv_linear_forward(&tall, &tall, NULL, y, NULL), "50000", "");
     REFUSED(cnv_linear_forward(x, w104, b, y, NULL), "105", "104");
     REFUSED(cnv_linear_forward(x, w, b13, y, NULL), "13", "11");
     REFUSED(cnv_linear_forward(x, w, b, view, NULL), "11", "10");
@@ -282,10 +284,16 @@ static void refuse_pools(void)
     cnv_tensor *x = sample(2, 3, 9, 7), *y = sample(2, 3, 4, 3), *switches = sample(2, 3, 4, 3);
     cnv_tensor *view = sample_view(2, 3, 4, 2), *rows = sample(2, 3, 5, 3);
     cnv_tensor *dx4 = sample(2, 4, 9, 7), *dx11 = sample(2, 3, 11, 7), none = {0};
+    cnv_tensor vast = cnv_tensor_view(x->data, 1, 1, 5000, 5000);
+    cnv_window far = cnv_square(1, 1, 0); /* a dilation that no tap feels, but offsets would */
+    far.dilation_h = far.dilation_w = INT_MAX;
     REFUSED(cnv_max_pool_forward(x, &wide, y, switches), "12", "9");
     REFUSED(cnv_max_pool_forward(x, &still, y, switches), "0", "");
     REFUSED(cnv_max_pool_forward(x, &win, view, switches), "3", "2");
     REFUSED(cnv_max_pool_forward(&none, &win, y, switches), "0", "");
+    REFUSED(cnv_max_pool_forward(&vast, &win, y, switches), "5000", "");
+    REFUSED(cnv_max_pool_forward(x, &far, y, switches), "9", "7");
+    REFUSED(cnv_avg_pool_forward(x, &far, 0, y), "9", "7");
     REFUSED(cnv_max_pool_backward(rows, switches, &win, x), "5", "4");
     REFUSED(cnv_max_pool_backward(y, rows, &win, x), "5", "4");
     REFUSED(cnv_max_pool_backward(y, switches, &win, dx4), "4", "3");
