@@ -121,6 +121,13 @@ CNVDEF const char *cnv_error(void);
 CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 
+/* Whether 3 x 3 convolutions of stride 1 may take Winograd's way (Lavin & Gray 2016), where it is
+   faster: up to 3 times. It rounds otherwise than the definition: errors of up to 2e-5 * (sum of
+   |weight| * |x|) instead of 1e-6; and a NaN or an infinity spreads over 4 x 4 outputs. At the
+   start: on. With 0 every convolution is the plain sum. Not to be called while another thread is
+   inside the library. */
+CNVDEF void cnv_use_winograd(int on);
+
 /* A small generator (splitmix64): the same numbers from the same seed, everywhere (cnv_normal: as
    exactly as the system's log and cos agree). */
 typedef struct {
@@ -820,8 +827,8 @@ static int cnv__check_same(const cnv_tensor *a, const cnv_tensor *b, const char 
 
 /* ---- What kernels are given, and the table in which an instruction set offers its kernels ---- */
 
-#define CNV__DEPTH 256   /* rows of a packed panel: 256 x 16 floats are half of a 32 KB cache */
-#define CNV__MAX_TILE 32 /* the widest tile of all instruction sets */
+#define CNV__DEPTH 256   /* rows of a packed panel: 256 x 24 floats are most of a 32 KB cache */
+#define CNV__MAX_TILE 48 /* the widest tile of all instruction sets */
 
 /* C (+)= A B, with A [m][k] packed and B, C seen through offset tables. */
 typedef struct {
@@ -850,12 +857,35 @@ typedef struct {
     cnv_real share;            /* 1 / the area that average pooling divides by */
 } cnv__span;
 
+/* The matrices of Winograd's convolution F(4x4, 3x3), see 5.2 (Lavin & Gray 2016) */
+static const cnv_real cnv__winograd_bt[6][6] = {
+    {4, 0, -5, 0, 1, 0},   {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+    {0, -2, -1, 2, 1, 0},  {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+};
+static const cnv_real cnv__winograd_g[6][3] = {
+    {(cnv_real)1 / 4, 0, 0},
+    {-(cnv_real)1 / 6, -(cnv_real)1 / 6, -(cnv_real)1 / 6},
+    {-(cnv_real)1 / 6, (cnv_real)1 / 6, -(cnv_real)1 / 6},
+    {(cnv_real)1 / 24, (cnv_real)1 / 12, (cnv_real)1 / 6},
+    {(cnv_real)1 / 24, -(cnv_real)1 / 12, (cnv_real)1 / 6},
+    {0, 0, 1},
+};
+static const cnv_real cnv__winograd_at[4][6] = {
+    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
+};
+#define CNV__TILES 64      /* as many tiles go through Winograd's convolution at a time */
+#define CNV__TILES_MORE 16 /* and room for a vector beyond them */
+
 typedef struct {
     const char *name;
     int tile_rows, tile_columns;
     void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
                  int width, cnv_real *panel);
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
+    void (*winograd_filters)(int channels, const cnv_real *g, cnv_real *u, size_t step);
+    void (*winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v, size_t step);
+    void (*winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
+                            cnv_real *rows, int width);
     void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
     void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
                           cnv_real *dx);
@@ -941,8 +971,8 @@ typedef struct {
 #define V_MASK CNV__PICK3(int, __m256, uint32x4_t)              /* a yes or no for each lane */
 enum {
     CNV__NAME(width) = CNV__PICK(1, 8, 16, 4),    /* lanes in a vector */
-    CNV__NAME(tile_rows) = CNV__PICK(4, 6, 14, 8), /* the matrix product's tile: rows x vectors */
-    CNV__NAME(tile_vectors) = CNV__PICK(4, 2, 2, 3)
+    CNV__NAME(tile_rows) = CNV__PICK(4, 4, 8, 8), /* the matrix product's tile: rows x vectors */
+    CNV__NAME(tile_vectors) = CNV__PICK(4, 3, 3, 3)
 };
 #define V_WIDTH CNV__NAME(width)
 #define TILE_ROWS CNV__NAME(tile_rows)
@@ -1055,6 +1085,46 @@ CNV__WORD V_TYPE CNV__NAME(load_second)(const cnv_real *p)
 /* V_WIDTH numbers `step` apart; step is 1 or 2, in the scalar set any. */
 #define v_load_step(p, step) ((step) == 2 ? CNV__NAME(load_second)(p) : v_load(p))
 
+/* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places.
+   */
+CNV__WORD void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
+{
+#if CNV__SET == CNV__SCALAR
+    *even = low, *odd = high;
+#elif CNV__SET == CNV__AVX2
+    __m256 a = _mm256_permute2f128_ps(low, high, 0x20), b = _mm256_permute2f128_ps(low, high, 0x31);
+    *even = _mm256_shuffle_ps(a, b, 0x88);
+    *odd = _mm256_shuffle_ps(a, b, 0xDD);
+#elif CNV__SET == CNV__AVX512
+    const __m512i pick =
+        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    *even = _mm512_permutex2var_ps(low, pick, high);
+    *odd = _mm512_permutex2var_ps(low, _mm512_add_epi32(pick, _mm512_set1_epi32(1)), high);
+#else
+    *even = vuzp1q_f32(low, high), *odd = vuzp2q_f32(low, high);
+#endif
+}
+#define v_unzip CNV__NAME(unzip)
+
+/* And together: low = even[0], odd[0], even[1], odd[1], ..., and high the rest. */
+CNV__WORD void CNV__NAME(zip)(V_TYPE even, V_TYPE odd, V_TYPE *low, V_TYPE *high)
+{
+#if CNV__SET == CNV__SCALAR
+    *low = even, *high = odd;
+#elif CNV__SET == CNV__AVX2
+    __m256 a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
+    *low = _mm256_permute2f128_ps(a, b, 0x20);
+    *high = _mm256_permute2f128_ps(a, b, 0x31);
+#elif CNV__SET == CNV__AVX512
+    const __m512i pick = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    *low = _mm512_permutex2var_ps(even, pick, odd);
+    *high = _mm512_permutex2var_ps(even, _mm512_add_epi32(pick, _mm512_set1_epi32(8)), odd);
+#else
+    *low = vzip1q_f32(even, odd), *high = vzip2q_f32(even, odd);
+#endif
+}
+#define v_zip CNV__NAME(zip)
+
 #if CNV__SET != CNV__AVX512
 
 /* The sum of all lanes. */
@@ -1072,39 +1142,6 @@ CNV__WORD cnv_real CNV__NAME(sum)(V_TYPE a)
 }
 #define v_sum CNV__NAME(sum)
 
-/* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places.
-   */
-CNV__WORD void CNV__NAME(unzip)(V_TYPE low, V_TYPE high, V_TYPE *even, V_TYPE *odd)
-{
-#if CNV__SET == CNV__SCALAR
-    *even = low, *odd = high;
-#elif CNV__SET == CNV__AVX2
-    __m256 a = _mm256_permute2f128_ps(low, high, 0x20), b = _mm256_permute2f128_ps(low, high, 0x31);
-    *even = _mm256_shuffle_ps(a, b, 0x88);
-    *odd = _mm256_shuffle_ps(a, b, 0xDD);
-#else
-    *even = vuzp1q_f32(low, high), *odd = vuzp2q_f32(low, high);
-#endif
-}
-#define v_unzip CNV__NAME(unzip)
-
-/* And together: p[0] = even[0], p[1] = odd[0], p[2] = even[1], ... */
-CNV__WORD void CNV__NAME(store_zipped)(cnv_real *p, V_TYPE even, V_TYPE odd)
-{
-#if CNV__SET == CNV__SCALAR
-    p[0] = even, p[1] = odd;
-#elif CNV__SET == CNV__AVX2
-    __m256 a = _mm256_unpacklo_ps(even, odd), b = _mm256_unpackhi_ps(even, odd);
-    _mm256_storeu_ps(p, _mm256_permute2f128_ps(a, b, 0x20));
-    _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(a, b, 0x31));
-#else
-    float32x4x2_t pairs;
-    pairs.val[0] = even, pairs.val[1] = odd;
-    vst2q_f32(p, pairs);
-#endif
-}
-#define v_store_zipped CNV__NAME(store_zipped)
-
 /* start, start + step, start + 2 * step, ... */
 CNV__WORD V_TYPE CNV__NAME(ramp)(int start, int step)
 {
@@ -1118,13 +1155,15 @@ CNV__WORD V_TYPE CNV__NAME(ramp)(int start, int step)
 /* Adds to p[0], p[step], p[2 * step], ...; step is 1 or 2; touches step * V_WIDTH numbers. */
 CNV__WORD void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step)
 {
-    V_TYPE even, odd;
+    V_TYPE even, odd, low, high;
     if (step == 1) {
         v_store(p, v_add(v_load(p), a));
         return;
     }
     v_unzip(v_load(p), v_load(p + V_WIDTH), &even, &odd);
-    v_store_zipped(p, v_add(even, a), odd);
+    v_zip(v_add(even, a), odd, &low, &high);
+    v_store(p, low);
+    v_store(p + V_WIDTH, high);
 }
 #define v_add_step CNV__NAME(add_step)
 
@@ -1203,32 +1242,41 @@ static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, 
 }
 
 /* out[i][j] = start + sum over d of a[d][i] * b[d][j], where start is out[i][j] itself (onto), or
-   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][TILE_COLUMNS], out TILE_ROWS pointers
-   */
-static void CNV__NAME(tile)(int depth, const cnv_real *a, const cnv_real *b, const cnv_real *bias,
-                            int onto, cnv_real *const *out)
+   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][vectors * V_WIDTH], out TILE_ROWS
+   pointers. `vectors` is a constant to the compiler. */
+CNV__WORD void CNV__NAME(tile_of)(int vectors, int depth, const cnv_real *a, const cnv_real *b,
+                                  const cnv_real *bias, int onto, cnv_real *const *out)
 {
     V_TYPE sum[TILE_ROWS][TILE_VECTORS], row[TILE_VECTORS], weight;
     int d, i, j;
     CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
-        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) {
+        CNV__UNROLL for (j = 0; j < vectors; j++) {
             v_prefetch(out[i] + j * V_WIDTH);
             sum[i][j] = v_zero();
         }
-    for (d = 0; d < depth; d++, a += TILE_ROWS, b += TILE_COLUMNS) {
-        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) row[j] = v_load(b + j * V_WIDTH);
+    for (d = 0; d < depth; d++, a += TILE_ROWS, b += vectors * V_WIDTH) {
+        CNV__UNROLL for (j = 0; j < vectors; j++) row[j] = v_load(b + j * V_WIDTH);
         CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
             weight = v_all(a[i]);
-            CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+            CNV__UNROLL for (j = 0; j < vectors; j++)
                 sum[i][j] = v_fma(weight, row[j], sum[i][j]);
         }
     }
     CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
         weight = v_all(bias ? bias[i] : 0);
-        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+        CNV__UNROLL for (j = 0; j < vectors; j++)
             v_store(out[i] + j * V_WIDTH,
                     v_add(sum[i][j], onto ? v_load(out[i] + j * V_WIDTH) : weight));
     }
+}
+
+/* The tile, or a narrower one for the last columns. */
+static void CNV__NAME(tile)(int vectors, int depth, const cnv_real *a, const cnv_real *b,
+                            const cnv_real *bias, int onto, cnv_real *const *out)
+{
+    if (vectors == 1) CNV__NAME(tile_of)(1, depth, a, b, bias, onto, out);
+    else if (vectors == 2) CNV__NAME(tile_of)(2, depth, a, b, bias, onto, out);
+    else CNV__NAME(tile_of)(TILE_VECTORS, depth, a, b, bias, onto, out);
 }
 
 /* Carries a tile that is not whole, or whose columns do not lie side by side, to its place in C. */
@@ -1260,16 +1308,125 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
         int depth = g->k - d0 < CNV__DEPTH ? g->k - d0 : CNV__DEPTH, onto = g->add || d0 > 0;
         for (j = j0; j < j1; j += TILE_COLUMNS) {
             int lanes = j1 - j < TILE_COLUMNS ? j1 - j : TILE_COLUMNS;
-            int runs = CNV__NAME(runs)(g->c_col + j, lanes, 1, run);
-            CNV__NAME(pack)(g->b, g->b_col + j, lanes, g->b_row + d0, depth, TILE_COLUMNS, panel);
+            int vectors = lanes > 2 * V_WIDTH ? TILE_VECTORS : (lanes + V_WIDTH - 1) / V_WIDTH;
+            int width = vectors * V_WIDTH, runs = CNV__NAME(runs)(g->c_col + j, lanes, 1, run);
+            CNV__NAME(pack)(g->b, g->b_col + j, lanes, g->b_row + d0, depth, width, panel);
             for (i = 0; i < g->m; i += TILE_ROWS) {
                 const cnv_real *a = g->a + (size_t)i * (size_t)g->k + (size_t)d0 * TILE_ROWS;
-                int whole = runs == 1 && lanes == TILE_COLUMNS && i + TILE_ROWS <= g->m;
+                int whole = runs == 1 && lanes == width && i + TILE_ROWS <= g->m;
                 for (r = 0; r < TILE_ROWS; r++)
                     out[r] = whole ? g->c + g->c_row[i + r] + g->c_col[j] : tile + r * TILE_COLUMNS;
-                CNV__NAME(tile)(depth, a, panel, whole && g->bias && !onto ? g->bias + i : NULL,
-                                whole && onto, out);
+                CNV__NAME(tile)(vectors, depth, a, panel,
+                                whole && g->bias && !onto ? g->bias + i : NULL, whole && onto, out);
                 if (!whole) CNV__NAME(put)(g, i, j, run, runs, onto, tile);
+            }
+        }
+    }
+}
+
+/* ---- 5.2 Winograd's convolution ----
+
+   A filter g of 3 x 3 over a tile d of 6 x 6 pixels gives 4 x 4 outputs, by 9 * 16 multiplications;
+   in another basis by 36, one for each number of
+     Y = A^T [ (G g G^T) . (B^T d B) ] A        "." multiplies number by number
+   (Winograd 1980; Lavin & Gray 2016, who give the matrices). The sum over the channels is taken in
+   that basis, so that each of the 36 places is a matrix product, filters x channels x tiles. Here
+   are the ways into the basis and out of it. Neighbouring tiles are the lanes of a vector. */
+
+/* The sum of row[k] * in[k], k < n. The row is a constant to the compiler: zeros cost nothing. */
+CNV__WORD V_TYPE CNV__NAME(combine)(const cnv_real *row, const V_TYPE *in, int n)
+{
+    V_TYPE sum = v_zero();
+    int k;
+    CNV__UNROLL for (k = 0; k < n; k++)
+        if (row[k] != 0) sum = v_fma(v_all(row[k]), in[k], sum);
+    return sum;
+}
+
+/* A panel of TILE_ROWS filters: u[(i*6 + j) * step + c * TILE_ROWS + lane] = (G g G^T)[i][j] of the
+   filter g[c][3*r + s][lane] */
+static void CNV__NAME(winograd_filters)(int channels, const cnv_real *g, cnv_real *u, size_t step)
+{
+    V_TYPE column[3], half[6][3];
+    int c, lane, i, j, r;
+    for (c = 0; c < channels; c++, g += 9 * TILE_ROWS, u += TILE_ROWS)
+        for (lane = 0; lane < TILE_ROWS; lane += V_WIDTH) {
+            int lanes = TILE_ROWS - lane < V_WIDTH ? TILE_ROWS - lane : V_WIDTH;
+            CNV__UNROLL for (j = 0; j < 3; j++) {
+                CNV__UNROLL for (r = 0; r < 3; r++)
+                    column[r] = v_load_first(g + (3 * r + j) * TILE_ROWS + lane, lanes);
+                CNV__UNROLL for (i = 0; i < 6; i++)
+                    half[i][j] = CNV__NAME(combine)(cnv__winograd_g[i], column, 3);
+            }
+            CNV__UNROLL for (i = 0; i < 6; i++)
+                CNV__UNROLL for (j = 0; j < 6; j++)
+                    v_store_first(u + (size_t)(i * 6 + j) * step + lane,
+                                  CNV__NAME(combine)(cnv__winograd_g[j], half[i], 3), lanes);
+        }
+}
+
+/* Every fourth number together: to[j * stride + i] = from[4 * i + j], i < count, and as many more
+   as fill a vector */
+static void CNV__NAME(deal)(const cnv_real *from, int count, cnv_real *to, int stride)
+{
+    V_TYPE even[2], odd[2], hand[4];
+    int i, j;
+    for (i = 0; i < count; i += V_WIDTH, from += 4 * V_WIDTH) {
+        v_unzip(v_load(from), v_load(from + V_WIDTH), &even[0], &odd[0]);
+        v_unzip(v_load(from + 2 * V_WIDTH), v_load(from + 3 * V_WIDTH), &even[1], &odd[1]);
+        v_unzip(even[0], even[1], &hand[0], &hand[2]);
+        v_unzip(odd[0], odd[1], &hand[1], &hand[3]);
+        for (j = 0; j < 4; j++) v_store(to + j * stride + i, hand[j]);
+    }
+}
+
+/* v[(i*6 + j) * step + t] = (B^T d B)[i][j] of the tile d that begins at rows[4 * t], for t < tiles
+   and as many more as fill a vector; rows [6][width], width a multiple of 4, and CNV__MAX_TILE * 4
+   numbers more */
+static void CNV__NAME(winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v,
+                                      size_t step)
+{
+    enum { STRIDE = 6 * (CNV__TILES + 1) + CNV__MAX_TILE };
+    cnv_real dealt[4 * STRIDE];
+    V_TYPE d[6], half[6][6];
+    int t, i, j;
+    CNV__NAME(deal)(rows, 6 * width / 4 + V_WIDTH, dealt, STRIDE);
+    for (t = 0; t < tiles; t += V_WIDTH) {
+        CNV__UNROLL for (j = 0; j < 6; j++) {
+            const cnv_real *column = dealt + j % 4 * STRIDE + t + j / 4;
+            CNV__UNROLL for (i = 0; i < 6; i++) d[i] = v_load(column + i * width / 4);
+            CNV__UNROLL for (i = 0; i < 6; i++)
+                half[i][j] = CNV__NAME(combine)(cnv__winograd_bt[i], d, 6);
+        }
+        CNV__UNROLL for (i = 0; i < 6; i++)
+            CNV__UNROLL for (j = 0; j < 6; j++)
+                v_store(v + (size_t)(i * 6 + j) * step + t,
+                        CNV__NAME(combine)(cnv__winograd_bt[j], half[i], 6));
+    }
+}
+
+/* rows[i][4 * t + j] = bias + (A^T M A)[i][j] of the tile M[i][j] = m[(i*6 + j) * step + t],
+   t < tiles and as many more as fill a vector; rows [4][width] */
+static void CNV__NAME(winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
+                                       cnv_real *rows, int width)
+{
+    V_TYPE column[6], half[4][6], y[4], even[2], odd[2];
+    int t, i, j;
+    for (t = 0; t < tiles; t += V_WIDTH, m += V_WIDTH, rows += 4 * V_WIDTH) {
+        CNV__UNROLL for (j = 0; j < 6; j++) {
+            CNV__UNROLL for (i = 0; i < 6; i++) column[i] = v_load(m + (size_t)(i * 6 + j) * step);
+            CNV__UNROLL for (i = 0; i < 4; i++)
+                half[i][j] = CNV__NAME(combine)(cnv__winograd_at[i], column, 6);
+        }
+        CNV__UNROLL for (i = 0; i < 4; i++) {
+            CNV__UNROLL for (j = 0; j < 4; j++)
+                y[j] = v_add(CNV__NAME(combine)(cnv__winograd_at[j], half[i], 6), v_all(bias));
+            v_zip(y[0], y[2], &even[0], &even[1]);
+            v_zip(y[1], y[3], &odd[0], &odd[1]);
+            CNV__UNROLL for (j = 0; j < 2; j++) {
+                v_zip(even[j], odd[j], &y[0], &y[1]);
+                v_store(rows + i * width + 2 * j * V_WIDTH, y[0]);
+                v_store(rows + i * width + (2 * j + 1) * V_WIDTH, y[1]);
             }
         }
     }
@@ -1279,7 +1436,7 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
 #define CNV__SHARED CNV__NAME /* AVX-512 has these kernels from AVX2 */
 #define CNV__REST(name) cnv__##name##_scalar
 
-/* ---- 5.2 Elementwise ----
+/* ---- 5.3 Elementwise ----
 
    All have one form: whole vectors first; what is left over goes to the scalar kernel. */
 
@@ -1412,7 +1569,7 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
     if (i < n) CNV__REST(adam)(a, n - i, g + i, m + i, v + i, w + i);
 }
 
-/* ---- 5.3 Pooling ----
+/* ---- 5.4 Pooling ----
 
    V_WIDTH windows of a span at once; the last vector does some again that the one before has done.
    Spans that fill no vector or whose windows are more than 2 apart are for the scalar kernel. x and
@@ -1457,9 +1614,11 @@ static void CNV__NAME(unpool_pairs)(int n, const cnv_real *dy, const cnv_real *s
     V_TYPE even = v_ramp(place, 2), next = v_all(2 * V_WIDTH);
     int i;
     for (i = 0; i + V_WIDTH <= n; i += V_WIDTH, even = v_add(even, next)) {
-        V_TYPE at = v_load(switches + i), slope = v_load(dy + i);
-        v_store_zipped(dx + 2 * i, v_keep(v_equal(at, even), slope),
-                       v_keep(v_equal(at, v_add(even, v_all(1))), slope));
+        V_TYPE at = v_load(switches + i), slope = v_load(dy + i), low, high;
+        v_zip(v_keep(v_equal(at, even), slope),
+              v_keep(v_equal(at, v_add(even, v_all(1))), slope), &low, &high);
+        v_store(dx + 2 * i, low);
+        v_store(dx + 2 * i + V_WIDTH, high);
     }
     for (; i < n; i++) {
         dx[2 * i] = switches[i] == (cnv_real)(place + 2 * i) ? dy[i] : 0;
@@ -1507,6 +1666,7 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 /* What the dispatcher needs to know of this instruction set: see section 6. */
 static const cnv__kernels CNV__NAME(kernels) = {
     CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
+    CNV__NAME(winograd_filters), CNV__NAME(winograd_input), CNV__NAME(winograd_output),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
     CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_span), CNV__SHARED(unpool_pairs),
@@ -1546,7 +1706,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_load_first
 #undef v_store_first
 #undef v_unzip
-#undef v_store_zipped
+#undef v_zip
 #undef v_ramp
 #undef v_load_step
 #undef v_add_step
@@ -1772,17 +1932,19 @@ CNVDEF int cnv_window_output(const cnv_window *win, int h, int w, int *p, int *q
     return 1;
 }
 
-/* Makes at least this many bytes; the contents are lost when it grows. */
+/* Makes at least this many bytes; the contents are lost when it grows. They begin on a cache line,
+   so that no vector of a panel crosses into the next one. */
 static void *cnv__workspace_bytes(cnv_workspace *ws, size_t bytes)
 {
+    const size_t line = 64;
     if (ws->bytes < bytes) {
-        void *data = cnv__allocate(bytes, 1);
+        void *data = cnv__allocate(bytes / line + 2, line);
         if (!data) return NULL;
         CNNVIS_FREE(ws->data);
         ws->data = data;
         ws->bytes = bytes;
     }
-    return ws->data;
+    return (char *)ws->data + (line - (uintptr_t)ws->data % line) % line;
 }
 
 CNVDEF void cnv_workspace_free(cnv_workspace *ws)
@@ -1877,7 +2039,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
                                (size_t)conv->padded_h * (size_t)conv->padded_w : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
-    size_t rows = (size_t)conv->group_k, taps = (size_t)conv->taps;
+    size_t rows = (size_t)cnv__round_up(conv->group_k, cnv__use()->tile_rows);
+    size_t taps = (size_t)conv->taps;
     size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
     size_t ints = 2 * (columns + rows + taps);
     cnv_real *real;
@@ -1890,7 +2053,7 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
         if (kept) kept->n = 0;
         return 0;
     }
-    conv->image = real, conv->panel = real + image, conv->work = conv->panel + panel;
+    conv->panel = real, conv->image = real + panel, conv->work = conv->image + image;
     conv->packed = conv->work + conv->work_size;
     table = (int *)(void *)(real + reals);
     conv->tap = table, conv->w_col = table + taps, conv->pixel = conv->w_col + taps;
@@ -1956,17 +2119,20 @@ static void cnv__pack_rows(const cnv_real *data, const int *row, int m, const in
     }
 }
 
-/* All columns of a product, shared out among the threads. */
+/* All columns of a product, shared out among the threads; each takes so many at once that they
+   stay in the second-level cache. */
 static void cnv__run_product(const cnv__product *g, int columns, cnv_real *panels)
 {
     const cnv__kernels *kernels = cnv__use();
     int i, threads = cnv__threads(), step = kernels->tile_columns;
     int share = cnv__round_up((columns + threads - 1) / threads, step);
+    int block = cnv__round_up(4 * step + 100000 / g->m, step);
     CNV__PARALLEL_FOR(threads > 1 && (double)g->m * g->k * columns > 50000)
     for (i = 0; i < threads; i++) {
         int j0 = i * share, j1 = j0 + share < columns ? j0 + share : columns;
         cnv_real *panel = panels + (size_t)i * CNV__DEPTH * (size_t)step;
-        if (j0 < j1) kernels->product(g, j0, j1, panel);
+        for (; j0 < j1; j0 += block)
+            kernels->product(g, j0, j0 + block < j1 ? j0 + block : j1, panel);
     }
 }
 
@@ -2009,27 +2175,212 @@ static void cnv__conv_pack(const cnv__conv *conv, const cnv_real *weight, cnv_re
                        conv->taps, packed + (size_t)group * size);
 }
 
-/* `kept`, if not NULL, holds the packed weights from call to call; with kept->n 0 it is filled. */
+/* Winograd's way, see 5.2. Tiles are numbered through all images; CNV__TILES of them are taken into
+   the other basis, multiplied and taken back at a time, so that they stay in the cache. */
+static int cnv__winograd_allowed = 1;
+
+CNVDEF void cnv_use_winograd(int on) { cnv__winograd_allowed = on; }
+
+typedef struct {
+    const cnv__conv *conv;
+    int across, down, total;     /* tiles in a row, in a column, in all images */
+    int stride;                  /* numbers from a row of v and m to the next */
+    size_t u_step, v_step, m_step; /* from one of the 36 matrices to the next */
+    const cnv_real *x, *u, *bias;
+    cnv_real *y;
+} cnv__winograd;
+
+/* Whether it is faster. There must be enough tiles for one vector, and for the 36 numbers of each
+   filter and channel that are read; many more if these are made for this call alone. */
+static int cnv__winograd_wins(const cnv__conv *conv, int kept)
+{
+    const cnv_window *win = &conv->win;
+    double outputs = (double)conv->p * conv->q, filters = (double)conv->c * conv->k;
+    return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
+           win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
+           win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16 &&
+           outputs >= (kept ? 14 * 14 : 56 * 56) && filters <= 400 * outputs;
+}
+
+static cnv__winograd cnv__winograd_sizes(const cnv__conv *conv)
+{
+    cnv__winograd w;
+    size_t rows = (size_t)cnv__round_up(conv->k, cnv__use()->tile_rows);
+    memset(&w, 0, sizeof w);
+    w.conv = conv;
+    w.across = cnv__round_up(conv->q, 4) / 4, w.down = cnv__round_up(conv->p, 4) / 4;
+    w.total = conv->n * w.across * w.down;
+    w.stride = CNV__TILES + CNV__TILES_MORE;
+    w.u_step = rows * (size_t)conv->c;
+    w.v_step = (size_t)(conv->c * w.stride) + 16; /* no power of two: bad for caches */
+    w.m_step = rows * (size_t)w.stride + 16;
+    return w;
+}
+
+/* u from the weights as the plain way packs them: panels of [c][3*r + s][tile_rows] */
+static void cnv__winograd_pack(const cnv__winograd *w, const cnv_real *plain, cnv_real *u)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int c = w->conv->c, rows = kernels->tile_rows, k;
+    CNV__PARALLEL_FOR(w->u_step > CNV__BLOCK)
+    for (k = 0; k < w->conv->k; k += rows)
+        kernels->winograd_filters(c, plain + (size_t)k * (size_t)(c * 9),
+                                  u + (size_t)k * (size_t)c, w->u_step);
+}
+
+/* Of `count` tiles from `tile` on: how many are neighbours in a row, and where the first one is. */
+static int cnv__winograd_run(const cnv__winograd *w, int tile, int count, int *image, int *top,
+                             int *left)
+{
+    int row = tile / w->across, rest = w->across - tile % w->across;
+    *image = row / w->down, *top = row % w->down * 4, *left = tile % w->across * 4;
+    return count < rest ? count : rest;
+}
+
+/* Channel c of these tiles, into v; then a few zeros, for products and vectors go on a little */
+static void cnv__winograd_in(const cnv__winograd *w, int tile, int count, int c, cnv_real *v)
+{
+    const cnv__conv *conv = w->conv;
+    cnv_real rows[6 * 4 * (CNV__TILES + 1) + 4 * CNV__MAX_TILE];
+    int image, top, left, run, i;
+    for (; count > 0; count -= run, tile += run, v += run) {
+        const cnv_real *plane;
+        int width, before, after;
+        run = cnv__winograd_run(w, tile, count, &image, &top, &left);
+        plane = w->x + (size_t)(image * conv->c + c) * (size_t)(conv->h * conv->w);
+        width = 4 * (run + 1), top -= conv->win.pad_top, left -= conv->win.pad_left;
+        before = left < 0 ? -left : 0;
+        after = left + width < conv->w ? width : conv->w - left;
+        memset(rows, 0, sizeof *rows * (size_t)(6 * width + 4 * CNV__MAX_TILE));
+        for (i = 0; i < 6; i++)
+            if (top + i >= 0 && top + i < conv->h && after > before)
+                memcpy(rows + i * width + before, plane + (top + i) * conv->w + left + before,
+                       sizeof *rows * (size_t)(after - before));
+        cnv__use()->winograd_input(run, rows, width, v, w->v_step);
+    }
+    for (i = 0; i < 36; i++) memset(v + (size_t)i * w->v_step, 0, sizeof *v * CNV__TILES_MORE);
+}
+
+/* Filter k of these tiles, from m to y */
+static void cnv__winograd_out(const cnv__winograd *w, int tile, int count, int k, const cnv_real *m)
+{
+    const cnv__conv *conv = w->conv;
+    cnv_real rows[4][4 * (CNV__TILES + CNV__TILES_MORE)];
+    int image, top, left, run, i, from = 0;
+    cnv__use()->winograd_output(count, m, w->m_step, w->bias ? w->bias[k] : 0, rows[0],
+                                4 * w->stride);
+    for (; count > 0; count -= run, tile += run, from += 4 * run) {
+        cnv_real *plane;
+        int columns;
+        run = cnv__winograd_run(w, tile, count, &image, &top, &left);
+        columns = left + 4 * run < conv->q ? 4 * run : conv->q - left;
+        plane = w->y + (size_t)(image * conv->k + k) * (size_t)(conv->p * conv->q);
+        for (i = 0; i < 4 && top + i < conv->p; i++)
+            memcpy(plane + (top + i) * conv->q + left, rows[i] + from,
+                   sizeof *plane * (size_t)columns);
+    }
+}
+
+/* m = u v for every `each`-th of the 36 matrices */
+static void cnv__winograd_products(const cnv__winograd *w, int first, int each, int columns,
+                                   const cnv_real *v, cnv_real *m, cnv_real *panel)
+{
+    const cnv__conv *conv = w->conv;
+    cnv__product g;
+    int i;
+    g.m = cnv__round_up(conv->k, cnv__use()->tile_rows), g.k = conv->c;
+    g.b_row = conv->tap, g.c_row = conv->y_row, g.b_col = conv->y_col, g.c_col = conv->y_col;
+    g.bias = NULL, g.add = 0;
+    for (i = first; i < 36; i += each) {
+        g.a = w->u + (size_t)i * w->u_step, g.b = v + (size_t)i * w->v_step;
+        g.c = m + (size_t)i * w->m_step;
+        cnv__use()->product(&g, 0, columns, panel);
+    }
+}
+
+/* The tiles from `tile` on, as many as are done at a time, with v and m in `memory` */
+static void cnv__winograd_block(const cnv__winograd *w, int tile, cnv_real *memory, cnv_real *panel)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int count = w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES, i;
+    int columns = cnv__round_up(count, CNV__TILES_MORE), threads = cnv__threads();
+    cnv_real *v = memory, *m = memory + 36 * w->v_step;
+    CNV__PARALLEL_FOR(threads > 1)
+    for (i = 0; i < w->conv->c; i++) cnv__winograd_in(w, tile, count, i, v + i * w->stride);
+    CNV__PARALLEL_FOR(threads > 1)
+    for (i = 0; i < threads; i++)
+        cnv__winograd_products(w, i, threads, columns, v, m,
+                               panel + i * CNV__DEPTH * kernels->tile_columns);
+    CNV__PARALLEL_FOR(threads > 1)
+    for (i = 0; i < w->conv->k; i++) cnv__winograd_out(w, tile, count, i, m + i * w->stride);
+}
+
+/* The tables of those products: rows of v and m lie `stride` apart, columns side by side. */
+static void cnv__winograd_tables(cnv__conv *conv, int stride)
+{
+    int rows = cnv__round_up(conv->k, cnv__use()->tile_rows), i;
+    for (i = 0; i < conv->c; i++) conv->tap[i] = i * stride;
+    for (i = 0; i < rows; i++) conv->y_row[i] = i * stride;
+}
+
+static void cnv__winograd_convolve(const cnv__winograd *w)
+{
+    const cnv__conv *conv = w->conv;
+    int blocks = (w->total + CNV__TILES - 1) / CNV__TILES, threads = cnv__threads(), i;
+    int sharers = blocks >= threads ? threads : 1; /* few blocks are shared from within */
+    size_t memory = 36 * (w->v_step + w->m_step);
+    CNV__PARALLEL_FOR(sharers > 1)
+    for (i = 0; i < sharers; i++) {
+        int block;
+        for (block = i; block < blocks; block += sharers)
+            cnv__winograd_block(w, block * CNV__TILES, conv->work + (size_t)i * memory,
+                                conv->panel + i * CNV__DEPTH * cnv__use()->tile_columns);
+    }
+}
+
+/* y = the convolution of x. `pack` packs the weights; `kept`, if not NULL, holds them packed from
+   call to call, and is filled when it has another size: with kept->n 0, or for another way. */
+static int cnv__convolve(cnv__conv *conv, const cnv_real *x, const cnv_real *weight,
+                         void (*pack)(const cnv__conv *, const cnv_real *, cnv_real *),
+                         const cnv_real *bias, cnv_real *y, cnv_workspace *ws, cnv_tensor *kept)
+{
+    size_t plain = cnv__packed_size(conv->groups, conv->group_k, conv->taps), size = plain;
+    cnv__winograd w = cnv__winograd_sizes(conv);
+    int fresh, winograd = cnv__winograd_wins(conv, kept != NULL);
+    cnv_real *packed;
+    if (winograd) {
+        size = 36 * w.u_step, conv->pad = 0;
+        conv->work_size = 36 * (w.v_step + w.m_step) * (size_t)cnv__threads();
+    }
+    if (kept && kept->n && (size_t)kept->w != size) kept->n = 0;
+    fresh = !kept || !kept->n;
+    if (winograd && fresh && conv->work_size < plain) conv->work_size = plain;
+    if (!cnv__conv_memory(conv, size, kept, ws)) return 0;
+    packed = kept ? kept->data : conv->packed;
+    if (fresh) pack(conv, weight, winograd ? conv->work : packed);
+    if (winograd) {
+        if (fresh) cnv__winograd_pack(&w, conv->work, packed);
+        w.x = x, w.u = packed, w.bias = bias, w.y = y;
+        cnv__winograd_tables(conv, w.stride);
+        cnv__winograd_convolve(&w);
+    } else
+        cnv__conv_run(conv, x, packed, bias, y);
+    cnv__conv_end(conv);
+    return 1;
+}
+
 static int cnv__conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight,
                                const cnv_tensor *bias, const cnv_window *win, int groups,
                                cnv_tensor *y, cnv_workspace *ws, cnv_tensor *kept)
 {
     cnv__conv conv;
-    size_t size;
-    int fresh = !kept || !kept->n;
-    cnv_real *packed;
     if (!cnv__conv_sizes(&conv, x, weight, win, groups)) return 0;
     if (bias && cnv_tensor_size(bias) != (size_t)conv.k)
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(bias));
-    size = cnv__packed_size(groups, conv.group_k, conv.taps);
-    if (!cnv_tensor_resize(y, conv.n, conv.k, conv.p, conv.q)) return 0;
-    if (!cnv__conv_memory(&conv, size, kept, ws)) return 0;
-    packed = kept ? kept->data : conv.packed;
-    if (fresh) cnv__conv_pack(&conv, weight->data, packed);
-    cnv__conv_run(&conv, x->data, packed, bias ? bias->data : NULL, y->data);
-    cnv__conv_end(&conv);
-    return 1;
+    return cnv_tensor_resize(y, conv.n, conv.k, conv.p, conv.q) &&
+           cnv__convolve(&conv, x->data, weight->data, cnv__conv_pack, bias ? bias->data : NULL,
+                         y->data, ws, kept);
 }
 
 CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
@@ -2082,17 +2433,9 @@ static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *wei
     cnv__conv conv;
     cnv_window flip = cnv__conv_flip_window(win);
     cnv_tensor turned = cnv_tensor_view(NULL, dx->c, weight->n / groups, weight->h, weight->w);
-    int fresh = !kept || !kept->n;
-    size_t size;
-    cnv_real *packed;
-    if (!cnv__conv_sizes(&conv, dy, &turned, &flip, groups)) return 0;
-    size = cnv__packed_size(groups, conv.group_k, conv.taps);
-    if (!cnv__conv_memory(&conv, size, kept, ws)) return 0;
-    packed = kept ? kept->data : conv.packed;
-    if (fresh) cnv__conv_flip_pack(&conv, weight->data, packed);
-    cnv__conv_run(&conv, dy->data, packed, NULL, dx->data);
-    cnv__conv_end(&conv);
-    return 1;
+    return cnv__conv_sizes(&conv, dy, &turned, &flip, groups) &&
+           cnv__convolve(&conv, dy->data, weight->data, cnv__conv_flip_pack, NULL, dx->data, ws,
+                         kept);
 }
 
 /* With a stride there is no such convolution, but one that gives a patch of stride_h x stride_w

@@ -405,7 +405,7 @@ static void check_random_columns(int count)
 
 /* ---- Real numbers: |error| <= 16 eps sum |a||b| ---- */
 
-static double worst_ratio;
+static double worst_ratio, worst_winograd;
 
 static void check_ratio(const conv_case *c, const char *what, const guarded *got,
                         const ref_tensor *want, const ref_tensor *magnitude)
@@ -543,6 +543,55 @@ static void check_properties(int count)
     }
 }
 
+/* ---- Winograd's convolution: |error| <= 2e-5 sum |a||b|, and it is surely used ---- */
+
+static void check_winograd(const conv_case *c, cnv_rng *rng)
+{
+    conv_inputs in = conv_inputs_new(c, fill_normal, rng);
+    conv_expected e = conv_expect(c, &in, 0), magnitude = conv_expect(c, &in, 1);
+    int i;
+    for (i = 0; i < set_count; i++) {
+        conv_results plain, out;
+        double y, dx;
+        cnv_use(sets[i]);
+        plain = conv_run(c, &in);
+        cnv_use_winograd(1);
+        out = conv_run(c, &in);
+        cnv_use_winograd(0);
+        y = ref_ratio(&out.y.t, &e.y, &magnitude.y) * (double)FLT_EPSILON;
+        dx = ref_ratio(&out.dx.t, &e.dx, &magnitude.dx) * (double)FLT_EPSILON;
+        CHECK(y <= 2e-5, "%s: y has an error of %.3g sum |a||b|", conv_name(c), y);
+        CHECK(dx <= 2e-5, "%s: dx has an error of %.3g sum |a||b|", conv_name(c), dx);
+        CHECK(!same_bits(&out.y.t, &plain.y.t), "%s: y is the plain sum", conv_name(c));
+        CHECK(!same_bits(&out.dx.t, &plain.dx.t), "%s: dx is the plain sum", conv_name(c));
+        if (y > worst_winograd) worst_winograd = y;
+        if (dx > worst_winograd) worst_winograd = dx;
+    }
+    scratch_free();
+}
+
+/* Every remainder of four rows and columns, pads that differ, one tile and several blocks of them,
+   channels and filters across the edges of the matrix product. */
+static void check_winograd_cases(void)
+{
+    static const int cases[][8] = { /* N, C, H, W, K, pad top, left, bottom = right */
+        {1, 16, 56, 56, 16, 1, 1, 1},  {2, 17, 57, 58, 33, 0, 1, 2}, {1, 32, 59, 57, 18, 2, 0, 1},
+        {3, 16, 60, 59, 29, 0, 0, 0},  {1, 70, 56, 61, 16, 1, 2, 0}, {1, 19, 20, 300, 17, 2, 2, 2},
+        {1, 16, 250, 15, 16, 1, 1, 1}, {1, 260, 56, 56, 16, 1, 1, 1}};
+    cnv_rng rng = cnv_rng_seed(6);
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int *e = cases[i];
+        conv_case c = square_case(e[0], e[1], e[2], e[3], e[4], 3, 1, 0);
+        c.win.pad_top = e[5], c.win.pad_left = e[6];
+        c.win.pad_bottom = c.win.pad_right = e[7];
+        check_winograd(&c, &rng);
+        cnv_use_winograd(1);
+        check_batch(&c, &rng);
+        cnv_use_winograd(0);
+    }
+}
+
 /* ---- The contract about outputs ---- */
 
 /* An output of any earlier shape gets its own, and growing or shrinking it is the library's job. */
@@ -620,6 +669,7 @@ static void check_reference_groups(void)
 int main(void)
 {
     find_instruction_sets();
+    cnv_use_winograd(0);
     check_reference();
     check_reference_groups();
     sweep_tails();
@@ -631,7 +681,9 @@ int main(void)
     sweep_linear();
     check_random_columns(300);
     check_properties(200);
+    check_winograd_cases();
     check_output_shapes();
-    printf("largest rounding error: %.3g eps sum |a||b|\n", worst_ratio);
+    printf("largest rounding error: %.3g eps sum |a||b|, Winograd's %.3g sum |a||b|\n",
+           worst_ratio, worst_winograd);
     return check_report();
 }

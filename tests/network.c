@@ -201,6 +201,38 @@ static void check_packing(void)
     cnv_use("auto");
 }
 
+/* Filters that are kept for Winograd's convolution must not be taken for plain ones, nor the other
+   way round: not when it is switched, not when images change their size. */
+static void check_winograd(void)
+{
+    cnv_net *net = cnv_net_new();
+    int y = cnv_conv2d(net, cnv_input(net, 16), "conv", 24, 3, 1, 1), round;
+    cnv_tensor large = image_of(2, 16, 19, 21, 4), small = image_of(2, 16, 9, 8, 5);
+    cnv_tensor plain, plain_y, small_dx;
+    CHECK(cnv_init(net, 3), "%s", cnv_error());
+    cnv_use_winograd(0);
+    plain = pixel_gradient(net, &large, y, -1), plain_y = copy_of(&net->nodes[y].out);
+    small_dx = pixel_gradient(net, &small, y, -1);
+    for (round = 0; round < 4; round++) {
+        int on = round % 2 == 0;
+        cnv_tensor dx;
+        cnv_use_winograd(on);
+        dx = pixel_gradient(net, &large, y, -1);
+        CHECK(same(&dx, &plain) != on, "round %d", round);
+        CHECK(same(&net->nodes[y].out, &plain_y) != on, "round %d", round);
+        CHECK(apart(&dx, &plain) < 1e-5, "%g", apart(&dx, &plain));
+        CHECK(apart(&net->nodes[y].out, &plain_y) < 1e-5, "round %d", round);
+        cnv_tensor_free(&dx);
+        dx = pixel_gradient(net, &small, y, -1);
+        CHECK(same(&dx, &small_dx), "an image too small for it, round %d", round);
+        cnv_tensor_free(&dx);
+    }
+    cnv_use_winograd(1);
+    cnv_tensor_free(&plain), cnv_tensor_free(&plain_y), cnv_tensor_free(&small_dx);
+    cnv_tensor_free(&large), cnv_tensor_free(&small);
+    cnv_net_free(net);
+}
+
 /* ---- What is refused ---- */
 
 #define SAYS(text) CHECK(strstr(cnv_error(), text), "'%s' is not in '%s'", text, cnv_error())
@@ -953,6 +985,7 @@ int main(void)
     check_upto();
     check_sizes();
     check_packing();
+    check_winograd();
     check_refused_images();
     check_names();
     check_many_names();
