@@ -32,7 +32,7 @@ export OMP_WAIT_POLICY = passive
 COMPILE = $(CC) $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb)) \
 	$< -o $@ $(LDFLAGS) -lm
 
-build build/tests build/gallery: | $(FIRST)
+build build/tests build/gallery build/peers: | $(FIRST)
 	@mkdir -p $@
 build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
@@ -40,6 +40,10 @@ build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/
 	$(COMPILE)
 build/bench: bench/bench.c cnnvis.h $(wildcard bench/*.h) | build
 	$(COMPILE)
+# The bench's peers: only where their headers are; the bench says which are missing.
+build/peers/onednn: LIBRARY = -ldnnl
+build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
+	@if $(CC) -M $< >/dev/null 2>&1; then set -x; $(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY); fi
 build/make_gallery: examples/gallery.c cnnvis.h | build
 	$(COMPILE)
 
@@ -49,8 +53,8 @@ thumbs: gallery
 	build/make_gallery --thumbs $(notdir $(PROGRAMS))
 train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
-bench: build/bench
-	env -u OMP_WAIT_POLICY build/bench
+bench: build/bench build/peers/onednn
+	env -u OMP_WAIT_POLICY build/bench --peers
 
 # A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
 RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \

@@ -1,17 +1,20 @@
-/* How fast the kernels are, and how fast this CPU would let them be.
+/* How fast the kernels are, how fast this CPU would let them be, and how fast others are.
 
        cc -O2 bench/bench.c -o build/bench -lm && build/bench              (one thread)
        cc -O2 -fopenmp bench/bench.c -o build/bench -lm && build/bench     (OMP_NUM_THREADS threads)
 
    Run it where build/ is; it takes two to three minutes, and writes build/bench.csv and
    build/bench.png (or .ppm, when compiled without stb_image_write.h). Options:
+       --peers          beside other libraries, those that are there: some six minutes (make bench)
        --quick          fewer repetitions, backward-weights at batch 1: some 20 seconds
        --set avx2       only this instruction set
        --scalar         plain C too, which is slow
        --layer vgg_3_2  only layers and image sizes whose names contain this
        --batch 4        images for backward-weights (16 if not said); less is faster
        --cpu-time       count this process's own time, not what others took (one thread only)
-   So `build/bench --set avx2 --layer vgg_3_2` reproduces one line of the table.
+   So `build/bench --set avx2 --layer vgg_3_2` reproduces one line of the table, and
+   `OMP_NUM_THREADS=1 taskset -c 1 build/bench --peers --set avx2 --layer vgg_3_2` those beside
+   peers, with one thread on one core.
 
    What is timed is what a network's tape calls for one node, in a network of two: an input and the
    operator. Weights are packed in the first call and kept, as they are in a network, except in
@@ -29,13 +32,20 @@
 
    How: all that stands in the rows of one layer, the peak included, is measured in turns, so that
    the moods of a shared machine hit everyone alike: in each of 5 turns everyone calls for 40 ms, at
-   least once and at most 40 times. Before that, 3 calls and 50 ms go unmeasured; before each turn
-   one call, if it is short. Medians over all calls. bench.csv has one line for each of them. */
-#define _POSIX_C_SOURCE 199309L /* clock_gettime */
+   least once and at most 40 times. Before that, 2 calls and 50 ms go unmeasured; before each turn
+   one call, if it is short. Medians over all calls. bench.csv has one line for each of them.
+
+   Peers are programs of their own, build/peers/..., one process for each instruction set, to which
+   it is confined by its library's own variable; conversation.h says how the bench talks to them.
+   They compute with the same numbers, weights brought into their favourite layout beforehand, and
+   time their calls themselves when their turn comes, with as many threads as the bench. Before that
+   their results are compared with ours. Columns: GFLOP/s of the peer; then ours / theirs. */
+#define _POSIX_C_SOURCE 200112L /* clock_gettime, setenv */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 
 #include "layers.h"
+#include "numbers.h"
 
 #include <errno.h>
 #include <time.h>
@@ -73,318 +83,18 @@ static double median(double *values, int count)
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-/* ---- What each instruction set could do at best ----
-
-   sum = sum * a + b, again and again, in sums that do not depend on one another. Each waits some 4
-   cycles for its last value, and in a cycle a core starts up to 2 multiply-adds (4 on some ARM):
-   with 12 or 16 sums it never waits. Copying is the same for memory. */
-
-enum { SCALAR_SUMS = 48, AVX2_SUMS = 12, AVX512_SUMS = 16, NEON_SUMS = 16 };
-
-/* Compilers put four of these into a vector of 128 bits, as they do in the scalar kernels: hence so
-   many. Without FMA a sum waits twice, for its product and for itself. */
-static float fma_scalar(long steps)
-{
-    float sum[SCALAR_SUMS], a = 0.999f, b = 0.001f;
-    int i;
-    CNV__UNROLL for (i = 0; i < SCALAR_SUMS; i++) sum[i] = (float)i;
-    for (; steps > 0; steps--) {
-        CNV__UNROLL for (i = 0; i < SCALAR_SUMS; i++) sum[i] = sum[i] * a + b;
-    }
-    CNV__UNROLL for (i = 1; i < SCALAR_SUMS; i++) sum[0] += sum[i];
-    return sum[0];
-}
-
-static void copy_scalar(size_t n, const float *x, float *y) { memcpy(y, x, n * sizeof *y); }
-
-#ifdef CNV__X86
-__attribute__((target("avx2,fma"))) static float fma_avx2(long steps)
-{
-    __m256 sum[AVX2_SUMS], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
-    float lanes[8];
-    int i;
-    CNV__UNROLL for (i = 0; i < AVX2_SUMS; i++) sum[i] = _mm256_set1_ps((float)i);
-    for (; steps > 0; steps--) {
-        CNV__UNROLL for (i = 0; i < AVX2_SUMS; i++) sum[i] = _mm256_fmadd_ps(sum[i], a, b);
-    }
-    CNV__UNROLL for (i = 1; i < AVX2_SUMS; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    _mm256_storeu_ps(lanes, sum[0]);
-    return lanes[0];
-}
-
-__attribute__((target("avx2"))) static void copy_avx2(size_t n, const float *x, float *y)
-{
-    size_t i;
-    for (i = 0; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, _mm256_loadu_ps(x + i));
-    for (; i < n; i++) y[i] = x[i];
-}
-
-__attribute__((target("avx512f"))) static float fma_avx512(long steps)
-{
-    __m512 sum[AVX512_SUMS], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
-    float lanes[16];
-    int i;
-    CNV__UNROLL for (i = 0; i < AVX512_SUMS; i++) sum[i] = _mm512_set1_ps((float)i);
-    for (; steps > 0; steps--) {
-        CNV__UNROLL for (i = 0; i < AVX512_SUMS; i++) sum[i] = _mm512_fmadd_ps(sum[i], a, b);
-    }
-    CNV__UNROLL for (i = 1; i < AVX512_SUMS; i++) sum[0] = _mm512_add_ps(sum[0], sum[i]);
-    _mm512_storeu_ps(lanes, sum[0]);
-    return lanes[0];
-}
-
-__attribute__((target("avx512f"))) static void copy_avx512(size_t n, const float *x, float *y)
-{
-    size_t i;
-    for (i = 0; i + 16 <= n; i += 16) _mm512_storeu_ps(y + i, _mm512_loadu_ps(x + i));
-    for (; i < n; i++) y[i] = x[i];
-}
-#endif
-
-#ifdef CNV__ARM
-static float fma_neon(long steps)
-{
-    float32x4_t sum[NEON_SUMS], a = vdupq_n_f32(0.999f), b = vdupq_n_f32(0.001f);
-    int i;
-    CNV__UNROLL for (i = 0; i < NEON_SUMS; i++) sum[i] = vdupq_n_f32((float)i);
-    for (; steps > 0; steps--) { /* NEON adds to its first operand: sum + a * b */
-        CNV__UNROLL for (i = 0; i < NEON_SUMS; i++) sum[i] = vfmaq_f32(sum[i], a, b);
-    }
-    CNV__UNROLL for (i = 1; i < NEON_SUMS; i++) sum[0] = vaddq_f32(sum[0], sum[i]);
-    return vaddvq_f32(sum[0]);
-}
-
-static void copy_neon(size_t n, const float *x, float *y)
-{
-    size_t i;
-    for (i = 0; i + 4 <= n; i += 4) vst1q_f32(y + i, vld1q_f32(x + i));
-    for (; i < n; i++) y[i] = x[i];
-}
-#endif
-
-typedef struct {
-    const char *name;
-    int flops; /* of one step */
-    float (*fma)(long steps);
-    void (*copy)(size_t n, const float *x, float *y);
-} limits;
-
-static const limits all_limits[] = {
-#ifdef CNV__X86
-    {"avx512", 2 * 16 * AVX512_SUMS, fma_avx512, copy_avx512},
-    {"avx2", 2 * 8 * AVX2_SUMS, fma_avx2, copy_avx2},
-#endif
-#ifdef CNV__ARM
-    {"neon", 2 * 4 * NEON_SUMS, fma_neon, copy_neon},
-#endif
-    {"scalar", 2 * SCALAR_SUMS, fma_scalar, copy_scalar},
-};
-enum { LIMITS = sizeof all_limits / sizeof *all_limits };
-
-/* Both on all threads at once. */
-static int run_fma(const limits *set, long steps)
-{
-    int i, threads = cnv__threads();
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < threads; i++) set->fma(steps); /* by a pointer: no compiler can leave it out */
-    return 1;
-}
-
-static int run_copy(const limits *set, size_t n, const float *x, float *y)
-{
-    int i, threads = cnv__threads();
-    size_t share = n / (size_t)threads;
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < threads; i++) {
-        size_t start = (size_t)i * share;
-        set->copy(i == threads - 1 ? n - start : share, x + start, y + start);
-    }
-    return 1;
-}
-
-/* ---- A job: one thing to be timed, again and again ---- */
-
-typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, COPY, FMA } direction;
-enum { TURNS = 5, CALLS = 40, STEPS = 1 << 20, MAX_JOBS = 8 * LIMITS };
-
-typedef struct {
-    const limits *set;
-    direction what;
-    cnv_net *net;    /* input -> operator; NULL for the two limits */
-    cnv_tensor x, y; /* for copying */
-    int batch;
-    double work;     /* flops or bytes of one call */
-    double seconds[TURNS * CALLS], rate; /* of each call; work / median */
-    int calls;
-} job;
-
-static void run(const job *j)
-{
-    cnv_net *net = j->net;
-    int ok;
-    switch (j->what) {
-    case FORWARD: ok = cnv__forward_node(net, &net->nodes[1]); break;
-    case BACKWARD_DATA:
-        ok = cnv__backward_node(net, &net->nodes[1], 0, &net->nodes[0].grad);
-        break;
-    case BACKWARD_WEIGHTS: ok = cnv__backward_weights(net, &net->nodes[1]); break;
-    case COPY: ok = run_copy(j->set, cnv_tensor_size(&j->x), j->x.data, j->y.data); break;
-    default: ok = run_fma(j->set, STEPS);
-    }
-    if (!ok) fail("%s", cnv_error());
-}
-
-/* At least 3 calls and 50 ms. */
-static void warm_up(const job *j, int quick)
-{
-    double start = seconds_of(CLOCK_MONOTONIC);
-    double least = quick ? 0.01 : 0.05;
-    int calls = 0;
-    if (!cnv_use(j->set->name)) fail("%s", cnv_error());
-    while (calls < (quick ? 1 : 3) || seconds_of(CLOCK_MONOTONIC) - start < least) run(j), calls++;
-}
-
-static void take_turn(job *j, int quick, clockid_t clock)
-{
-    double start, before, after, length = quick ? 0.005 : 0.04;
-    int calls = 0;
-    if (!cnv_use(j->set->name)) fail("%s", cnv_error());
-    if (!j->calls || j->seconds[0] < 0.005) run(j); /* fills the caches again */
-    start = seconds_of(clock);
-    do {
-        before = seconds_of(clock);
-        run(j);
-        after = seconds_of(clock);
-        j->seconds[j->calls++] = after - before;
-    } while (++calls < CALLS && after - start < length);
-}
-
-static void race(job *jobs, int count, int quick, clockid_t clock)
-{
-    int turn, i;
-    for (i = 0; i < count; i++) warm_up(jobs + i, quick);
-    for (turn = 0; turn < (quick ? 3 : TURNS); turn++)
-        for (i = 0; i < count; i++) take_turn(jobs + i, quick, clock);
-    for (i = 0; i < count; i++)
-        jobs[i].rate = jobs[i].work / median(jobs[i].seconds, jobs[i].calls);
-}
-
-/* ---- Networks of two nodes ---- */
-
-/* The data that all jobs of a race work on; the networks only look at it. */
-typedef struct {
-    cnv_tensor x, dy, y, dx;
-} data;
-
-/* Random numbers, half of them negative. Drawing many takes long, so a million are repeated. */
-static void make_random(cnv_tensor *t, size_t size, uint64_t seed)
-{
-    cnv_rng rng = cnv_rng_seed(seed);
-    size_t i, period = (1 << 20) + 1;
-    if (size > INT_MAX) fail("a batch of %.0f numbers is too large", (double)size);
-    if (!cnv_tensor_resize(t, 1, 1, 1, (int)size)) fail("%s", cnv_error());
-    for (i = 0; i < size; i++)
-        t->data[i] = i < period ? (float)cnv_uniform(&rng) - 0.5f : t->data[i - period];
-}
-
-static void output_size(const conv_layer *l, int *p, int *q)
-{
-    cnv_window win = cnv_square(l->kernel, l->stride, l->pad);
-    if (!cnv_window_output(&win, l->h, l->w, p, q)) fail("%s: %s", l->name, cnv_error());
-}
-
-static void make_data(data *d, const conv_layer *l, int batch)
-{
-    size_t in = (size_t)batch * (size_t)l->c * (size_t)l->h * (size_t)l->w, out;
-    int p, q;
-    output_size(l, &p, &q);
-    out = (size_t)batch * (size_t)l->k * (size_t)p * (size_t)q;
-    make_random(&d->x, in, 1);
-    make_random(&d->dy, out, 2);
-    if (!cnv_tensor_resize(&d->dx, 1, 1, 1, (int)in) ||
-        !cnv_tensor_resize(&d->y, 1, 1, 1, (int)out))
-        fail("%s", cnv_error());
-}
-
-static void free_data(data *d)
-{
-    cnv_tensor_free(&d->x);
-    cnv_tensor_free(&d->dy);
-    cnv_tensor_free(&d->y);
-    cnv_tensor_free(&d->dx);
-}
-
-/* A network input -> operator whose tensors are views of the data, as after cnv_forward and with a
-   gradient waiting at the operator. */
-static cnv_net *make_net(cnv_op op, const conv_layer *l, int batch, const data *d)
-{
-    cnv_net *net = cnv_net_new();
-    int p, q, x = net ? cnv_input(net, l->c) : -1;
-    if (op == CNV_CONV2D) x = cnv_conv2d(net, x, NULL, l->k, l->kernel, l->stride, l->pad);
-    if (op == CNV_RELU) x = cnv_relu(net, x);
-    if (op == CNV_MAX_POOL) x = cnv_max_pool(net, x, l->kernel, l->stride, l->pad);
-    if (x < 0 || !cnv_init(net, 3)) fail("%s: %s", l->name, cnv_error());
-    output_size(l, &p, &q);
-    net->nodes[0].out = cnv_tensor_view(d->x.data, batch, l->c, l->h, l->w);
-    net->nodes[0].grad = cnv_tensor_view(d->dx.data, batch, l->c, l->h, l->w);
-    net->nodes[1].out = cnv_tensor_view(d->y.data, batch, l->k, p, q);
-    net->nodes[1].grad = cnv_tensor_view(d->dy.data, batch, l->k, p, q);
-    return net;
-}
-
-/* One more job in the list. */
-static job *add_job(job *jobs, int *count, const limits *set, direction what, int batch)
-{
-    job *j = jobs + (*count)++;
-    memset(j, 0, sizeof *j);
-    j->set = set, j->what = what, j->batch = batch;
-    return j;
-}
-
-static void add_fma(job *jobs, int *count, const limits *set)
-{
-    job *j = add_job(jobs, count, set, FMA, 1);
-    j->work = (double)set->flops * STEPS * cnv__threads();
-}
-
-static void add_copy(job *jobs, int *count, const limits *set, const data *d)
-{
-    job *j = add_job(jobs, count, set, COPY, 1);
-    j->x = d->x, j->y = d->dx;
-    j->work = 2.0 * sizeof(float) * (double)cnv_tensor_size(&d->x);
-}
-
-static void add_conv(job *jobs, int *count, const limits *set, direction what,
-                     const conv_layer *l, int batch, const data *d)
-{
-    job *j = add_job(jobs, count, set, what, batch);
-    int p, q;
-    output_size(l, &p, &q);
-    j->net = make_net(CNV_CONV2D, l, batch, d);
-    j->work = 2.0 * batch * l->k * l->c * l->kernel * l->kernel * p * q;
-}
-
-/* ReLU or max pooling; the sizes in bytes are those of the top comment. */
-static void add_pass(job *jobs, int *count, const limits *set, direction what, cnv_op op,
-                     const conv_layer *l, const data *d)
-{
-    job *j = add_job(jobs, count, set, what, 1);
-    double in, out;
-    j->net = make_net(op, l, 1, d);
-    in = (double)cnv_tensor_size(&j->net->nodes[0].out);
-    out = (double)cnv_tensor_size(&j->net->nodes[1].out);
-    j->work = sizeof(float) * (in + (op == CNV_RELU && what == FORWARD ? 1 : 2) * out);
-    if (!cnv_use(set->name) || !cnv__forward_node(j->net, &j->net->nodes[1]))
-        fail("%s", cnv_error()); /* pooling leaves its switches for the way back */
-}
-
-static void free_jobs(job *jobs, int count)
-{
-    int i;
-    for (i = 0; i < count; i++) cnv_net_free(jobs[i].net);
-}
+#include "limits.h"
+#include "peers.h"
+#include "jobs.h"
 
 /* ---- The whole benchmark ---- */
+
+/* A layer at one batch, backward-weights perhaps at another, or not at all: 0. */
+typedef struct {
+    const conv_layer *layer;
+    int batch[3];
+    double peak[LIMITS], rate[LIMITS][LIBRARIES][3]; /* flops per second; 0: absent */
+} result;
 
 typedef struct {
     int quick, batch;              /* the options */
@@ -394,9 +104,12 @@ typedef struct {
     int set_count;
     char cpu[64];
     FILE *csv;
+    int compare;                   /* with peers: */
+    peer peers[LIMITS][PEERS];
+    result results[2 * CONV_LAYERS];
+    int result_count;
     int layer[CONV_LAYERS], layer_count; /* those measured, and for the picture: */
-    double gflops[LIMITS][CONV_LAYERS][3], peak[LIMITS][2 * CONV_LAYERS];
-    int races;
+    double bars[LIMITS][CONV_LAYERS][3], peak[LIMITS][2 * CONV_LAYERS];
 } bench;
 
 static const char *clock_note(const bench *b)
@@ -421,78 +134,190 @@ static void write_csv(const bench *b, const job *j, const char *layer, const cha
                                           ""};
     const char *ending = endings[j->what];
     if (j->what == BACKWARD_DATA && copy > 0) ending = "_backward"; /* there are no weights */
-    fprintf(b->csv, "%s,%d,%s,%s%s,%d,%.9f,", j->set->name, cnv__threads(), layer, operation,
-            ending, j->batch, j->work / j->rate);
+    fprintf(b->csv, "%s,%s,%d,%s,%s%s,%d,%.9f,", libraries[j->who].name, j->set->name,
+            cnv__threads(), layer, operation, ending, j->batch, j->work / j->rate);
     if (peak > 0) fprintf(b->csv, "%.3f,%.4f,,\n", 1e-9 * j->rate, j->rate / peak);
     else fprintf(b->csv, ",,%.3f,%.3f\n", 1e-9 * j->rate, 1e-9 * copy);
 }
 
 /* ---- Convolutions ---- */
 
-/* One row of the table for each instruction set: the jobs stand in the order of the columns, the
-   peak first. */
-static void print_conv(bench *b, int layer, const job *jobs, int each)
+/* Into the table, the picture and bench.csv; the peak stands first among the jobs of a set. */
+static void record(bench *b, int layer, const job *jobs, int count)
 {
-    const conv_layer *l = conv_layers + layer;
-    int s, i;
-    for (s = 0; s < b->set_count; s++, jobs += each) {
-        double peak = jobs[0].rate;
-        char batches[32];
-        snprintf(batches, sizeof batches, jobs[each - 1].batch == jobs[1].batch ? "%d" : "%d, %d",
-                 jobs[1].batch, jobs[each - 1].batch);
-        printf("%-10s  %6s  %-6s  %8.1f", s ? "" : l->name, s ? "" : batches, jobs->set->name,
-               1e-9 * peak);
-        write_csv(b, jobs, l->name, "fma_peak", peak, 0);
-        b->peak[s][b->races] = 1e-9 * peak;
-        for (i = 1; i < each; i++) {
-            printf("  %9.1f %4.0f%%", 1e-9 * jobs[i].rate, 100 * jobs[i].rate / peak);
-            write_csv(b, jobs + i, l->name, "conv2d", peak, 0);
-            b->gflops[s][layer][jobs[i].what] = 1e-9 * jobs[i].rate;
+    result *r = b->results + b->result_count;
+    int s = -1, i;
+    r->layer = conv_layers + layer;
+    for (i = 0; i < count; i++) {
+        const job *j = jobs + i;
+        if (j->what == FMA) {
+            r->peak[++s] = j->rate;
+            b->peak[s][b->result_count] = 1e-9 * j->rate;
+        } else {
+            r->batch[j->what] = j->batch;
+            r->rate[s][j->who][j->what] = j->rate;
+            if (j->who == OURS) b->bars[s][layer][j->what] = 1e-9 * j->rate;
         }
-        puts(each < 4 ? "          -" : "");
+        write_csv(b, j, r->layer->name, j->what == FMA ? "fma_peak" : "conv2d", r->peak[s], 0);
     }
-    b->races++;
+    b->result_count++;
 }
 
 /* A layer at one batch; backward-weights at another, or not at all if weights_batch is 0. */
-static void measure_conv(bench *b, int layer, int batch, int weights_batch)
+static const result *measure_conv(bench *b, int layer, int batch, int weights_batch)
 {
     const conv_layer *l = conv_layers + layer;
     job jobs[MAX_JOBS];
     data d = {0};
-    int count = 0, s;
+    int count = 0, s, k;
     show_progress(l->name);
     make_data(&d, l, batch > weights_batch ? batch : weights_batch);
     for (s = 0; s < b->set_count; s++) {
         add_fma(jobs, &count, b->sets[s]);
-        add_conv(jobs, &count, b->sets[s], FORWARD, l, batch, &d);
-        add_conv(jobs, &count, b->sets[s], BACKWARD_DATA, l, batch, &d);
-        if (weights_batch)
-            add_conv(jobs, &count, b->sets[s], BACKWARD_WEIGHTS, l, weights_batch, &d);
+        for (k = FORWARD; k <= BACKWARD_WEIGHTS; k++) {
+            int images = k == BACKWARD_WEIGHTS ? weights_batch : batch;
+            if (images)
+                add_conv(jobs, &count, b->sets[s], b->peers[s], (direction)k, l, images, &d);
+        }
     }
     race(jobs, count, b->quick, b->clock);
+    for (s = 0; s < b->set_count; s++)
+        for (k = 0; k < PEERS; k++)
+            if (b->peers[s][k].to) forget_prepared(&b->peers[s][k]);
     show_progress(NULL);
-    print_conv(b, layer, jobs, weights_batch ? 4 : 3);
-    fflush(stdout);
+    record(b, layer, jobs, count);
     free_jobs(jobs, count);
     free_data(&d);
+    return b->results + b->result_count - 1;
+}
+
+/* Without peers a line shows a layer with one instruction set. */
+static void print_alone(const bench *b, const result *r)
+{
+    int s, k;
+    for (s = 0; s < b->set_count; s++) {
+        char batches[32];
+        snprintf(batches, sizeof batches, r->batch[0] == r->batch[2] || !r->batch[2] ? "%d"
+                 : "%d, %d", r->batch[0], r->batch[2]);
+        printf("%-10s  %6s  %-6s  %8.1f", s ? "" : r->layer->name, s ? "" : batches,
+               b->sets[s]->name, 1e-9 * r->peak[s]);
+        for (k = 0; k < 3; k++)
+            if (r->batch[k]) printf("  %9.1f %4.0f%%", 1e-9 * r->rate[s][OURS][k],
+                                    100 * r->rate[s][OURS][k] / r->peak[s]);
+        puts(r->batch[2] ? "" : "          -");
+    }
+}
+
+/* With peers a line shows one operation of it. */
+static void print_beside_peers(const bench *b, const result *r)
+{
+    int s, k, who;
+    for (k = 0; k < 3; k++)
+        for (s = 0; s < b->set_count && r->batch[k]; s++) {
+            const double (*rate)[3] = r->rate[s];
+            printf("%-10s  %-16s %3d  %-6s  %5.0f %4.0f%%", k || s ? "" : r->layer->name,
+                   s ? "" : direction_names[k], r->batch[k], b->sets[s]->name,
+                   1e-9 * rate[OURS][k], 100 * rate[OURS][k] / r->peak[s]);
+            for (who = OURS + 1; who < LIBRARIES; who++)
+                if (rate[who][k] > 0)
+                    printf(" %6.0f %5.2f", 1e-9 * rate[who][k], rate[OURS][k] / rate[who][k]);
+                else printf("      -     -");
+            puts("");
+        }
+}
+
+static void print_conv_header(const bench *b)
+{
+    int who;
+    if (!b->compare) {
+        printf("\nConvolution, GFLOP/s (2NKCRSPQ / median) and its share of the FMA peak\n\n"
+               "%-10s  %6s  %-6s  %8s  %15s  %15s  %16s\n", "layer", "batch*", "set",
+               "FMA peak", "forward     ", "backward-data ", "backward-weights");
+        return;
+    }
+    printf("\nConvolution, GFLOP/s (2NKCRSPQ / median): cnnvis, its share of the FMA peak; peers, "
+           "cnnvis / peer\n\n%-10s  %-14s batch  %-6s  %11s", "layer", "operation", "set",
+           libraries[OURS].name);
+    for (who = OURS + 1; who < LIBRARIES; who++) printf(" %12s", libraries[who].name);
+    puts("");
 }
 
 static void measure_convs(bench *b)
 {
-    int i;
+    int i, images;
     for (i = 0; i < CONV_LAYERS; i++) {
         const conv_layer *l = conv_layers + i;
         if (!strstr(l->name, b->filter)) continue;
-        if (!b->layer_count)
-            printf("\nConvolution, GFLOP/s (2NKCRSPQ / median) and its share of the FMA peak\n\n"
-                   "%-10s  %6s  %-6s  %8s  %15s  %15s  %16s\n", "layer", "batch*", "set",
-                   "FMA peak", "forward     ", "backward-data ", "backward-weights");
+        if (!b->layer_count) print_conv_header(b);
         b->layer[b->layer_count++] = i;
-        measure_conv(b, i, 1, l->batch ? 0 : b->batch);
-        if (l->batch) measure_conv(b, i, l->batch, l->batch);
+        for (images = 1; images; images = images == 1 ? l->batch : 0) {
+            int weights_batch = l->batch ? l->batch * (images > 1) : b->batch;
+            const result *r = measure_conv(b, i, images, weights_batch);
+            if (b->compare) print_beside_peers(b, r);
+            else print_alone(b, r);
+            fflush(stdout);
+        }
     }
-    if (b->layer_count) puts("* of forward and backward-data, of backward-weights");
+    if (b->layer_count && !b->compare) puts("* of forward and backward-data, of backward-weights");
+}
+
+/* ---- The peers, and how we do beside them ---- */
+
+static void start_peers(bench *b)
+{
+    int s, k;
+    for (k = 0; k < PEERS && b->compare; k++) {
+        for (s = 0; s < b->set_count; s++) {
+            if (!strcmp(b->sets[s]->name, "scalar")) continue; /* they have no such code */
+            show_progress(peer_kinds[k].name);
+            start_peer(&b->peers[s][k], peer_kinds + k, b->sets[s]->name);
+            show_progress(NULL);
+        }
+        if (b->peers[0][k].to) printf("beside %s\n", b->peers[0][k].version);
+        else printf("without %s (%s)\n", peer_kinds[k].name, peer_kinds[k].install);
+    }
+}
+
+static void stop_peers(bench *b)
+{
+    int s, k;
+    for (s = 0; s < b->set_count; s++)
+        for (k = 0; k < PEERS; k++) stop_peer(&b->peers[s][k]);
+}
+
+/* The geometric mean of ours / theirs over the layers, and the layer where it is lowest. */
+static void print_mean(const bench *b, int s, int who, int k)
+{
+    const result *worst = NULL;
+    double product = 0, lowest = HUGE_VAL;
+    int i, count = 0;
+    for (i = 0; i < b->result_count; i++) {
+        const result *r = b->results + i;
+        double ratio;
+        if (!(r->rate[s][who][k] > 0)) continue;
+        ratio = r->rate[s][OURS][k] / r->rate[s][who][k];
+        product += log(ratio), count++;
+        if (ratio < lowest) lowest = ratio, worst = r;
+    }
+    if (count) printf("  %5.2f %5.2f %-10s", exp(product / count), lowest, worst->layer->name);
+    else printf("  %22s", "-");
+}
+
+static void print_summary(const bench *b)
+{
+    static const int shown[] = {ONEDNN, OPENBLAS, PYTORCH};
+    int s, k, i;
+    if (!b->compare || !b->layer_count) return;
+    printf("\ncnnvis / peer: geometric mean over all lines above, and the lowest ratio\n\n"
+           "%-6s  %-16s", "set", "operation");
+    for (i = 0; i < 3; i++) printf("  %-22s", libraries[shown[i]].name);
+    puts("");
+    for (s = 0; s < b->set_count; s++)
+        for (k = 0; k < 3; k++) {
+            printf("%-6s  %-16s", k ? "" : b->sets[s]->name, direction_names[k]);
+            for (i = 0; i < 3; i++) print_mean(b, s, shown[i], k);
+            puts("");
+        }
 }
 
 /* ---- ReLU and max pooling ---- */
@@ -558,124 +383,7 @@ static int measure_sizes(const bench *b)
     return measured;
 }
 
-/* ---- The picture: bars of GFLOP/s for each layer, a panel for each instruction set ---- */
-
-enum { PANEL_WIDTH = 1600, PANEL_HEIGHT = 480, HEADER = 104 };
-
-static const cnv_color ink = {0.15f, 0.16f, 0.18f}, pale = {0.40f, 0.42f, 0.45f};
-static const cnv_color bar_colors[] = {
-    {0.00f, 0.45f, 0.70f}, {0.90f, 0.62f, 0.00f}, {0.00f, 0.62f, 0.45f}
-};
-static const char *const bar_names[] = {"forward", "backward-data", "backward-weights"};
-
-/* "vgg_3_2" -> "3_2", "t_3_16@64" -> "3_16": the rest is said below. */
-static void short_name(const conv_layer *l, char *text, size_t size)
-{
-    const char *from = strchr(l->name, '_');
-    snprintf(text, size, "%s", from ? from + 1 : l->name);
-    text[strcspn(text, "@")] = 0;
-}
-
-static void center_text(cnv_tensor *picture, double x, double y, double size, cnv_color color,
-                        const char *text)
-{
-    cnv_text(picture, x - cnv_text_width(size, text) / 2, y, size, color, text);
-}
-
-/* Below the bars: the layers, and below those their families, each under a line. */
-static void draw_names(const bench *b, const cnv_plot *plot, cnv_tensor *panel)
-{
-    double slot = (double)(plot->right - plot->left) / b->layer_count;
-    int i, first;
-    for (i = first = 0; i < b->layer_count; i++) {
-        const conv_layer *l = conv_layers + b->layer[i];
-        int end = i + 1 == b->layer_count ||
-                  strcmp(l->family, conv_layers[b->layer[i + 1]].family) != 0;
-        double left = plot->left + first * slot, right = plot->left + (i + 1) * slot;
-        char text[64];
-        short_name(l, text, sizeof text);
-        center_text(panel, plot->left + (i + 0.375) * slot, plot->bottom + 10, 12, ink, text);
-        if (!end) continue;
-        snprintf(text, sizeof text, l->batch ? "%s, batch %d" : "%s", l->family, l->batch);
-        cnv_rectangle(panel, (int)left + 6, plot->bottom + 31, (int)(right - left) - 20, 2, pale);
-        center_text(panel, (left + right - 8) / 2, plot->bottom + 40, 12, pale, text);
-        first = i + 1;
-    }
-}
-
-/* The dashed line that no bar can cross, unless the machine's mood changed in between. */
-static void draw_peak(const cnv_plot *plot, cnv_tensor *panel, double peak)
-{
-    double y = plot->bottom - peak / plot->y_high * (plot->bottom - plot->top);
-    char text[64];
-    int x;
-    for (x = plot->left; x < plot->right; x += 16)
-        cnv_rectangle(panel, x, (int)y - 1, plot->right - x < 10 ? plot->right - x : 10, 2, ink);
-    snprintf(text, sizeof text, "FMA peak %.0f", peak);
-    cnv_text(panel, plot->right - cnv_text_width(12, text), y - 20, 12, ink, text);
-}
-
-static void draw_panel(bench *b, int set, cnv_tensor *panel)
-{
-    double peak = median(b->peak[set], b->races), highest = peak;
-    double heights[4 * CONV_LAYERS]; /* three bars and a gap for each layer */
-    cnv_plot plot = {0};
-    int i, k;
-    for (i = 0; i < b->layer_count; i++)
-        for (k = 0; k < 3; k++)
-            if (b->gflops[set][b->layer[i]][k] > highest) highest = b->gflops[set][b->layer[i]][k];
-    plot.title = b->sets[set]->name, plot.y_label = "GFLOP/s";
-    plot.x_label = ""; /* leaves room for the families */
-    plot.width = PANEL_WIDTH, plot.height = PANEL_HEIGHT, plot.y_high = 1.1 * highest;
-    if (!cnv_plot_begin(&plot, panel)) fail("%s", cnv_error());
-    for (k = 0; k < 3; k++) {
-        for (i = 0; i < 4 * b->layer_count; i++)
-            heights[i] = i % 4 == k ? b->gflops[set][b->layer[i / 4]][k] : nan("");
-        cnv_plot_bars(&plot, panel, heights, NULL, 4 * b->layer_count, bar_colors + k);
-    }
-    draw_peak(&plot, panel, peak);
-    draw_names(b, &plot, panel);
-}
-
-static void draw_header(const bench *b, cnv_tensor *sheet)
-{
-    char text[160];
-    int x = PANEL_WIDTH - 24, k, threads = cnv__threads();
-    snprintf(text, sizeof text, "Convolution on %s, %d thread%s%s", b->cpu, threads,
-             threads == 1 ? "" : "s", clock_note(b));
-    cnv_text(sheet, 18, 26, 24, ink, text);
-    snprintf(text, sizeof text, "Median speed of each layer, batch 1; backward-weights: batch %d",
-             b->batch);
-    cnv_text(sheet, 18, 70, 13, pale, text);
-    for (k = 2; k >= 0; k--) {
-        x -= (int)cnv_text_width(14, bar_names[k]);
-        cnv_text(sheet, x, 69, 14, ink, bar_names[k]);
-        x -= 24;
-        cnv_rectangle(sheet, x, 68, 16, 16, bar_colors[k]);
-        x -= 28;
-    }
-}
-
-/* Returns the name of the file. */
-static const char *save_picture(bench *b)
-{
-    static const cnv_color white = {1, 1, 1};
-    cnv_tensor sheet = {0}, panel = {0};
-    const char *path = "build/bench.png";
-    int s;
-    if (!cnv_canvas(&sheet, HEADER + PANEL_HEIGHT * b->set_count, PANEL_WIDTH, white))
-        fail("%s", cnv_error());
-    draw_header(b, &sheet);
-    for (s = 0; s < b->set_count; s++) {
-        draw_panel(b, s, &panel);
-        cnv_paste(&sheet, &panel, 0, HEADER + s * PANEL_HEIGHT);
-    }
-    if (!cnv_image_save(path, &sheet) && !cnv_image_save(path = "build/bench.ppm", &sheet))
-        fail("%s", cnv_error());
-    cnv_tensor_free(&sheet);
-    cnv_tensor_free(&panel);
-    return path;
-}
+#include "picture.h"
 
 /* ---- Options, and the order of things ---- */
 
@@ -718,6 +426,7 @@ static void read_options(bench *b, int count, char **options)
         const char *option = options[i], *value = i + 1 < count ? options[i + 1] : NULL;
         if (!strcmp(option, "--quick")) b->quick = 1;
         else if (!strcmp(option, "--scalar")) scalar = 1;
+        else if (!strcmp(option, "--peers")) b->compare = 1;
         else if (!strcmp(option, "--cpu-time")) b->clock = CLOCK_PROCESS_CPUTIME_ID;
         else if (value && !strcmp(option, "--set")) set = value, i++;
         else if (value && !strcmp(option, "--layer")) b->filter = value, i++;
@@ -725,8 +434,8 @@ static void read_options(bench *b, int count, char **options)
             b->batch = atoi(value), i++;
             if (b->batch < 1 || b->batch > 256) fail("--batch: \"%s\" is not in 1 ... 256", value);
         } else
-            fail("\"%s\" is not understood; there are: --quick, --scalar, --cpu-time, "
-                 "--set NAME, --layer PART, --batch N", option);
+            fail("\"%s\" is not understood; there are: --peers, --quick, --scalar, "
+                 "--cpu-time, --set NAME, --layer PART, --batch N", option);
     }
     if (!b->batch) b->batch = b->quick ? 1 : 16;
     if (b->clock != CLOCK_MONOTONIC && cnv__threads() > 1)
@@ -744,10 +453,13 @@ int main(int count, char **options)
     find_cpu(b.cpu, sizeof b.cpu);
     if (!(b.csv = fopen("build/bench.csv", "w")))
         fail("cannot write build/bench.csv: %s", strerror(errno));
-    fputs("set,threads,layer,operation,batch,median_seconds,gflops,fraction_of_peak,gb_per_s,"
-          "copy_gb_per_s\n", b.csv);
+    fputs("library,set,threads,layer,operation,batch,median_seconds,gflops,fraction_of_peak,"
+          "gb_per_s,copy_gb_per_s\n", b.csv);
     printf("%s, %d thread%s%s\n", b.cpu, threads, threads == 1 ? "" : "s", clock_note(&b));
+    start_peers(&b);
     measure_convs(&b);
+    stop_peers(&b);
+    print_summary(&b);
     sizes = measure_sizes(&b);
     if (!b.layer_count && !sizes)
         fail("no layer and no image size has \"%s\" in its name", b.filter);
