@@ -42,6 +42,7 @@ build/bench: bench/bench.c cnnvis.h $(wildcard bench/*.h) | build
 	$(COMPILE)
 # The bench's peers: only where their headers are; the bench says which are missing.
 build/peers/onednn: LIBRARY = -ldnnl
+build/peers/openblas: LIBRARY = -lopenblas
 build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
 	@if $(CC) -M $< >/dev/null 2>&1; then set -x; $(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY); fi
 build/make_gallery: examples/gallery.c cnnvis.h | build
@@ -53,7 +54,7 @@ thumbs: gallery
 	build/make_gallery --thumbs $(notdir $(PROGRAMS))
 train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
-bench: build/bench build/peers/onednn
+bench: build/bench build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
 
 # A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
