@@ -208,6 +208,16 @@ static void print_alone(const bench *b, const result *r)
     }
 }
 
+/* GFLOP/s and ours / theirs; the latter not where we would be compared with an easier task. */
+static void print_peer(const double (*rate)[3], int who, int k)
+{
+    if (rate[who][k] > 0) printf(" %6.0f", 1e-9 * rate[who][k]);
+    else printf("      -");
+    if (who == ONEDNN_OWN) return;
+    if (rate[who][k] > 0) printf(" %5.2f", rate[OURS][k] / rate[who][k]);
+    else printf("     -");
+}
+
 /* With peers a line shows one operation of it. */
 static void print_beside_peers(const bench *b, const result *r)
 {
@@ -218,10 +228,7 @@ static void print_beside_peers(const bench *b, const result *r)
             printf("%-10s  %-16s %3d  %-6s  %5.0f %4.0f%%", k || s ? "" : r->layer->name,
                    s ? "" : direction_names[k], r->batch[k], b->sets[s]->name,
                    1e-9 * rate[OURS][k], 100 * rate[OURS][k] / r->peak[s]);
-            for (who = OURS + 1; who < LIBRARIES; who++)
-                if (rate[who][k] > 0)
-                    printf(" %6.0f %5.2f", 1e-9 * rate[who][k], rate[OURS][k] / rate[who][k]);
-                else printf("      -     -");
+            for (who = OURS + 1; who < LIBRARIES; who++) print_peer(rate, who, k);
             puts("");
         }
 }
@@ -235,10 +242,13 @@ static void print_conv_header(const bench *b)
                "FMA peak", "forward     ", "backward-data ", "backward-weights");
         return;
     }
-    printf("\nConvolution, GFLOP/s (2NKCRSPQ / median): cnnvis, its share of the FMA peak; peers, "
-           "cnnvis / peer\n\n%-10s  %-14s batch  %-6s  %11s", "layer", "operation", "set",
+    printf("\nConvolution, GFLOP/s (2NKCRSPQ / median): cnnvis, its share of the FMA peak; a peer, "
+           "cnnvis / peer\n(NCHW in and out; own: oneDNN without bringing activations into and out "
+           "of its own layout)\n\n%-10s  %-14s batch  %-6s  %11s", "layer", "operation", "set",
            libraries[OURS].name);
-    for (who = OURS + 1; who < LIBRARIES; who++) printf(" %12s", libraries[who].name);
+    for (who = OURS + 1; who < LIBRARIES; who++)
+        printf(who == ONEDNN_OWN ? "%7s" : " %12s",
+               who == ONEDNN_OWN ? libraries[who].layout : libraries[who].name);
     puts("");
 }
 
@@ -290,6 +300,7 @@ static void print_mean(const bench *b, int s, int who, int k)
 {
     const result *worst = NULL;
     double product = 0, lowest = HUGE_VAL;
+    char name[32];
     int i, count = 0;
     for (i = 0; i < b->result_count; i++) {
         const result *r = b->results + i;
@@ -299,8 +310,13 @@ static void print_mean(const bench *b, int s, int who, int k)
         product += log(ratio), count++;
         if (ratio < lowest) lowest = ratio, worst = r;
     }
-    if (count) printf("  %5.2f %5.2f %-10s", exp(product / count), lowest, worst->layer->name);
-    else printf("  %22s", "-");
+    if (!count) {
+        printf("  %24s", "-");
+        return;
+    }
+    snprintf(name, sizeof name, worst->batch[0] > 1 ? "%s x%d" : "%s", worst->layer->name,
+             worst->batch[0]);
+    printf("  %5.2f %5.2f %-14s", exp(product / count), lowest, name);
 }
 
 static void print_summary(const bench *b)
@@ -310,7 +326,7 @@ static void print_summary(const bench *b)
     if (!b->compare || !b->layer_count) return;
     printf("\ncnnvis / peer: geometric mean over all lines above, and the lowest ratio\n\n"
            "%-6s  %-16s", "set", "operation");
-    for (i = 0; i < 3; i++) printf("  %-22s", libraries[shown[i]].name);
+    for (i = 0; i < 3; i++) printf("   %-23s", libraries[shown[i]].name);
     puts("");
     for (s = 0; s < b->set_count; s++)
         for (k = 0; k < 3; k++) {
@@ -441,6 +457,8 @@ static void read_options(bench *b, int count, char **options)
     if (b->clock != CLOCK_MONOTONIC && cnv__threads() > 1)
         fail("--cpu-time adds up the threads' times: run it with OMP_NUM_THREADS=1");
     find_sets(b, set, scalar);
+    if (b->compare && !strcmp(b->sets[0]->name, "scalar"))
+        fail("--peers: they have no plain C to compare with");
 }
 
 int main(int count, char **options)

@@ -1,7 +1,8 @@
 /* What a peer written in C is: another library that computes the same convolutions, as a program of
-   its own that bench.c starts, one for each instruction set, and talks to through its standard
-   input and output. Each library thus chooses its code once, when it starts, as it wants to; and
-   Python can take part (pytorch.py) like C. The conversation, line by line:
+   its own that bench.c starts, one process for each instruction set, and talks to through its
+   standard input and output. Each library thus chooses its code once, when it starts, as it wants
+   to; and Python can take part (pytorch.py) like C. One more peer is one more such program, a line
+   in peer_kinds and one in libraries. The conversation:
 
        the peer begins:   oneDNN 2.6.3
        prepare forward 1 64 27 27 192 5 1 2       N C H W K R stride pad      -> ready

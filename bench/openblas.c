@@ -34,7 +34,9 @@ static const char *name(void)
     return text;
 }
 
-/* ---- im2col and col2im: cols[(c,r,t), p, q] = x[c, p*stride - pad + r, q*stride - pad + t] ---- */
+/* ---- im2col and its adjoint, col2im ----
+
+   cols[(c,r,t), p, q] = x[c, p*stride - pad + r, q*stride - pad + t] */
 
 /* The columns q of an output row whose tap t lies inside the image: first <= q < end. */
 static void find_inside(const shape *s, int t, int *first, int *end)
