@@ -5,12 +5,12 @@
 
    Run it where build/ is; it takes two to three minutes, and writes build/bench.csv and
    build/bench.png (or .ppm, when compiled without stb_image_write.h). Options:
-       --peers          beside other libraries, those that are there: some six minutes (make bench)
+       --peers          beside the other libraries that are there (make bench): some five minutes
        --quick          fewer repetitions, backward-weights at batch 1: some 20 seconds
        --set avx2       only this instruction set
        --scalar         plain C too, which is slow
        --layer vgg_3_2  only layers and image sizes whose names contain this
-       --batch 4        images for backward-weights (16 if not said); less is faster
+       --batch 8        images for backward-weights (16 if not said, 4 with peers)
        --cpu-time       count this process's own time, not what others took (one thread only)
    So `build/bench --set avx2 --layer vgg_3_2` reproduces one line of the table, and
    `OMP_NUM_THREADS=1 taskset -c 1 build/bench --peers --set avx2 --layer vgg_3_2` those beside
@@ -37,9 +37,10 @@
 
    Peers are programs of their own, build/peers/..., one process for each instruction set, to which
    it is confined by its library's own variable; conversation.h says how the bench talks to them.
-   They compute with the same numbers, weights brought into their favourite layout beforehand, and
-   time their calls themselves when their turn comes, with as many threads as the bench. Before that
-   their results are compared with ours. Columns: GFLOP/s of the peer; then ours / theirs. */
+   They compute with the same numbers and as many threads, and time their calls themselves when
+   their turn comes; before that their results are compared with ours. The top comments of onednn.c,
+   openblas.c and pytorch.py say what is inside the time. Columns: the peer's GFLOP/s, ours /
+   theirs. */
 #define _POSIX_C_SOURCE 200112L /* clock_gettime, setenv */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
@@ -275,7 +276,7 @@ static void measure_convs(bench *b)
 
 static void start_peers(bench *b)
 {
-    int s, k;
+    int s, k, present = 0;
     for (k = 0; k < PEERS && b->compare; k++) {
         for (s = 0; s < b->set_count; s++) {
             if (!strcmp(b->sets[s]->name, "scalar")) continue; /* they have no such code */
@@ -283,9 +284,10 @@ static void start_peers(bench *b)
             start_peer(&b->peers[s][k], peer_kinds + k, b->sets[s]->name);
             show_progress(NULL);
         }
-        if (b->peers[0][k].to) printf("beside %s\n", b->peers[0][k].version);
+        if (b->peers[0][k].to) printf("beside %s\n", b->peers[0][k].version), present = 1;
         else printf("without %s (%s)\n", peer_kinds[k].name, peer_kinds[k].install);
     }
+    b->compare = present;
 }
 
 static void stop_peers(bench *b)
@@ -453,7 +455,7 @@ static void read_options(bench *b, int count, char **options)
             fail("\"%s\" is not understood; there are: --peers, --quick, --scalar, "
                  "--cpu-time, --set NAME, --layer PART, --batch N", option);
     }
-    if (!b->batch) b->batch = b->quick ? 1 : 16;
+    if (!b->batch) b->batch = b->quick ? 1 : b->compare ? 4 : 16;
     if (b->clock != CLOCK_MONOTONIC && cnv__threads() > 1)
         fail("--cpu-time adds up the threads' times: run it with OMP_NUM_THREADS=1");
     find_sets(b, set, scalar);

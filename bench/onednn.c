@@ -1,4 +1,4 @@
-/* oneDNN beside cnnvis: https://github.com/oneapi-src/oneDNN, version 2, through its C API.
+/* oneDNN beside cnnvis, through its C API: https://github.com/oneapi-src/oneDNN
 
        apt-get install libdnnl-dev
        mkdir -p build/peers && cc -O2 bench/onednn.c -o build/peers/onednn -ldnnl
@@ -15,9 +15,6 @@
 #include "conversation.h"
 
 #include <dnnl.h>
-#if DNNL_VERSION_MAJOR != 2
-#error "the C API differs from version to version; this is written for oneDNN 2"
-#endif
 
 /* One of a convolution's three tensors. plain and own are the same where `any` became NCHW. */
 typedef struct {
@@ -54,16 +51,37 @@ static const char *name(void)
 
 /* ---- Descriptions: shapes, formats, and which code is to run ---- */
 
+#if DNNL_VERSION_MAJOR < 3
+typedef const dnnl_memory_desc_t *description; /* on the heap, to be passed as in version 3 */
+#else
+typedef const_dnnl_memory_desc_t description;
+#endif
+
 typedef struct {
-    dnnl_memory_desc_t x, weights, bias, y;
+    description x, weights, bias, y;
 } formats;
 
-static dnnl_memory_desc_t describe(int dims, int a, int b, int c, int d, dnnl_format_tag_t format)
+static description describe(int dims, int a, int b, int c, int d, dnnl_format_tag_t format)
 {
     const dnnl_dims_t sizes = {a, b, c, d};
-    dnnl_memory_desc_t description;
-    check(dnnl_memory_desc_init_by_tag(&description, dims, sizes, dnnl_f32, format), "format");
-    return description;
+#if DNNL_VERSION_MAJOR < 3
+    dnnl_memory_desc_t *made = malloc(sizeof *made);
+    if (!made) stop("not enough memory");
+    check(dnnl_memory_desc_init_by_tag(made, dims, sizes, dnnl_f32, format), "format");
+#else
+    dnnl_memory_desc_t made;
+    check(dnnl_memory_desc_create_with_tag(&made, dims, sizes, dnnl_f32, format), "format");
+#endif
+    return made;
+}
+
+static void free_description(description d)
+{
+#if DNNL_VERSION_MAJOR < 3
+    free((void *)d);
+#else
+    dnnl_memory_desc_destroy((dnnl_memory_desc_t)d);
+#endif
 }
 
 static formats describe_all(const shape *s, dnnl_format_tag_t format)
@@ -76,29 +94,62 @@ static formats describe_all(const shape *s, dnnl_format_tag_t format)
     return f;
 }
 
-/* The backward passes want to see the forward one. */
+static void free_formats(const formats *f)
+{
+    free_description(f->x), free_description(f->weights);
+    free_description(f->y), free_description(f->bias);
+}
+
+/* Versions 2 and 3 say it in different words. The backward passes want to see the forward one. */
+static dnnl_primitive_desc_t choose_one(operation op, const shape *s, const formats *f,
+                                        dnnl_prop_kind_t kind, dnnl_primitive_desc_t hint)
+{
+    const dnnl_dims_t step = {s->stride, s->stride}, pad = {s->pad, s->pad};
+    const dnnl_alg_kind_t code = dnnl_convolution_auto;
+    dnnl_primitive_desc_t chosen;
+    dnnl_status_t status;
+#if DNNL_VERSION_MAJOR < 3
+    dnnl_convolution_desc_t conv;
+    if (op == FORWARD)
+        status = dnnl_convolution_forward_desc_init(&conv, kind, code, f->x, f->weights, f->bias,
+                                                    f->y, step, pad, pad);
+    else if (op == BACKWARD_DATA)
+        status = dnnl_convolution_backward_data_desc_init(&conv, code, f->x, f->weights, f->y, step,
+                                                          pad, pad);
+    else
+        status = dnnl_convolution_backward_weights_desc_init(&conv, code, f->x, f->weights, f->bias,
+                                                             f->y, step, pad, pad);
+    check(status, operation_names[op]);
+    status = dnnl_primitive_desc_create(&chosen, &conv, NULL, engine, hint);
+#else
+    const dnnl_dims_t dilate = {0, 0};
+    if (op == FORWARD)
+        status = dnnl_convolution_forward_primitive_desc_create(
+            &chosen, engine, kind, code, f->x, f->weights, f->bias, f->y, step, dilate, pad, pad,
+            NULL);
+    else if (op == BACKWARD_DATA)
+        status = dnnl_convolution_backward_data_primitive_desc_create(
+            &chosen, engine, code, f->x, f->weights, f->y, step, dilate, pad, pad, hint, NULL);
+    else
+        status = dnnl_convolution_backward_weights_primitive_desc_create(
+            &chosen, engine, code, f->x, f->weights, f->bias, f->y, step, dilate, pad, pad, hint,
+            NULL);
+#endif
+    check(status, operation_names[op]);
+    return chosen;
+}
+
 static dnnl_primitive_desc_t choose(operation op, const shape *s)
 {
-    formats f = describe_all(s, dnnl_format_tag_any);
-    const dnnl_dims_t strides = {s->stride, s->stride}, pad = {s->pad, s->pad};
-    dnnl_convolution_desc_t forward, backward;
+    formats any = describe_all(s, dnnl_format_tag_any);
     dnnl_primitive_desc_t hint, chosen;
-    check(dnnl_convolution_forward_desc_init(
-              &forward, op == FORWARD ? dnnl_forward_inference : dnnl_forward_training,
-              dnnl_convolution_auto, &f.x, &f.weights, &f.bias, &f.y, strides, pad, pad),
-          "forward");
-    check(dnnl_primitive_desc_create(&hint, &forward, NULL, engine, NULL), "forward");
-    if (op == FORWARD) return hint;
-    if (op == BACKWARD_DATA)
-        check(dnnl_convolution_backward_data_desc_init(&backward, dnnl_convolution_auto, &f.x,
-                                                       &f.weights, &f.y, strides, pad, pad),
-              "backward-data");
-    else
-        check(dnnl_convolution_backward_weights_desc_init(&backward, dnnl_convolution_auto, &f.x,
-                                                          &f.weights, &f.bias, &f.y, strides, pad,
-                                                          pad), "backward-weights");
-    check(dnnl_primitive_desc_create(&chosen, &backward, NULL, engine, hint), operation_names[op]);
-    dnnl_primitive_desc_destroy(hint);
+    if (op == FORWARD) chosen = choose_one(FORWARD, s, &any, dnnl_forward_inference, NULL);
+    else {
+        hint = choose_one(FORWARD, s, &any, dnnl_forward_training, NULL);
+        chosen = choose_one(op, s, &any, dnnl_backward, hint);
+        dnnl_primitive_desc_destroy(hint);
+    }
+    free_formats(&any);
     return chosen;
 }
 
@@ -110,14 +161,13 @@ static void execute_reorder(dnnl_primitive_t reorder, dnnl_memory_t from, dnnl_m
     check(dnnl_primitive_execute(reorder, stream, 2, arguments), "reorder");
 }
 
-static dnnl_primitive_t make_reorder(const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to)
+static dnnl_primitive_t make_reorder(description from, description to)
 {
-    dnnl_primitive_desc_t description;
+    dnnl_primitive_desc_t chosen;
     dnnl_primitive_t reorder;
-    check(dnnl_reorder_primitive_desc_create(&description, from, engine, to, engine, NULL),
-          "reorder");
-    check(dnnl_primitive_create(&reorder, description), "reorder");
-    dnnl_primitive_desc_destroy(description);
+    check(dnnl_reorder_primitive_desc_create(&chosen, from, engine, to, engine, NULL), "reorder");
+    check(dnnl_primitive_create(&reorder, chosen), "reorder");
+    dnnl_primitive_desc_destroy(chosen);
     return reorder;
 }
 
@@ -129,8 +179,7 @@ static float *numbers_of(dnnl_memory_t memory)
 }
 
 /* plain as we have it, own as the convolution wants it; seed 0: an output, else an input, filled */
-static tensor make_tensor(int argument, const dnnl_memory_desc_t *plain,
-                          const dnnl_memory_desc_t *own, int seed)
+static tensor make_tensor(int argument, description plain, description own, int seed)
 {
     tensor t = {NULL, NULL, NULL, argument};
     check(dnnl_memory_create(&t.plain, plain, engine, DNNL_MEMORY_ALLOCATE), "memory");
@@ -177,23 +226,24 @@ static void prepare(operation op, const shape *s)
 #define OWN(which) dnnl_primitive_desc_query_md(chosen, dnnl_query_##which##_md, 0)
     forget_one(conv);
     if (op == FORWARD) {
-        t[INPUT_1] = make_tensor(DNNL_ARG_SRC, &plain.x, OWN(src), X_SEED);
-        t[INPUT_2] = make_tensor(DNNL_ARG_WEIGHTS, &plain.weights, OWN(weights), WEIGHTS_SEED);
-        t[OUTPUT] = make_tensor(DNNL_ARG_DST, &plain.y, OWN(dst), 0);
-        t[BIAS] = make_tensor(DNNL_ARG_BIAS, &plain.bias, &plain.bias, BIAS_SEED);
+        t[INPUT_1] = make_tensor(DNNL_ARG_SRC, plain.x, OWN(src), X_SEED);
+        t[INPUT_2] = make_tensor(DNNL_ARG_WEIGHTS, plain.weights, OWN(weights), WEIGHTS_SEED);
+        t[OUTPUT] = make_tensor(DNNL_ARG_DST, plain.y, OWN(dst), 0);
+        t[BIAS] = make_tensor(DNNL_ARG_BIAS, plain.bias, plain.bias, BIAS_SEED);
     } else if (op == BACKWARD_DATA) {
-        t[INPUT_1] = make_tensor(DNNL_ARG_DIFF_DST, &plain.y, OWN(diff_dst), DY_SEED);
-        t[INPUT_2] = make_tensor(DNNL_ARG_WEIGHTS, &plain.weights, OWN(weights), WEIGHTS_SEED);
-        t[OUTPUT] = make_tensor(DNNL_ARG_DIFF_SRC, &plain.x, OWN(diff_src), 0);
+        t[INPUT_1] = make_tensor(DNNL_ARG_DIFF_DST, plain.y, OWN(diff_dst), DY_SEED);
+        t[INPUT_2] = make_tensor(DNNL_ARG_WEIGHTS, plain.weights, OWN(weights), WEIGHTS_SEED);
+        t[OUTPUT] = make_tensor(DNNL_ARG_DIFF_SRC, plain.x, OWN(diff_src), 0);
     } else {
-        t[INPUT_1] = make_tensor(DNNL_ARG_SRC, &plain.x, OWN(src), X_SEED);
-        t[INPUT_2] = make_tensor(DNNL_ARG_DIFF_DST, &plain.y, OWN(diff_dst), DY_SEED);
-        t[OUTPUT] = make_tensor(DNNL_ARG_DIFF_WEIGHTS, &plain.weights, OWN(diff_weights), 0);
-        t[BIAS] = make_tensor(DNNL_ARG_DIFF_BIAS, &plain.bias, &plain.bias, 0);
+        t[INPUT_1] = make_tensor(DNNL_ARG_SRC, plain.x, OWN(src), X_SEED);
+        t[INPUT_2] = make_tensor(DNNL_ARG_DIFF_DST, plain.y, OWN(diff_dst), DY_SEED);
+        t[OUTPUT] = make_tensor(DNNL_ARG_DIFF_WEIGHTS, plain.weights, OWN(diff_weights), 0);
+        t[BIAS] = make_tensor(DNNL_ARG_DIFF_BIAS, plain.bias, plain.bias, 0);
     }
 #undef OWN
     check(dnnl_primitive_create(&conv->primitive, chosen), operation_names[op]);
     dnnl_primitive_desc_destroy(chosen);
+    free_formats(&plain);
     check(dnnl_stream_wait(stream), "prepare");
 }
 
