@@ -882,6 +882,8 @@ typedef struct {
     void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
                  int width, cnv_real *panel);
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
+    void (*deal)(int step, const cnv_real *from, int count, cnv_real *to, int stride);
+    void (*gather)(int step, const cnv_real *from, int stride, int count, cnv_real *to);
     void (*winograd_filters)(int channels, const cnv_real *g, cnv_real *u, size_t step);
     void (*winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v, size_t step);
     void (*winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
@@ -1125,6 +1127,20 @@ CNV__WORD void CNV__NAME(zip)(V_TYPE even, V_TYPE odd, V_TYPE *low, V_TYPE *high
 }
 #define v_zip CNV__NAME(zip)
 
+/* Rows become columns: v[i] lane j and v[j] lane i change places. Each zip of
+   the first half of the rows with the second moves one binary digit of the row into the lane. */
+CNV__WORD void CNV__NAME(transpose)(V_TYPE *v)
+{
+    V_TYPE zipped[V_WIDTH];
+    int done, i;
+    CNV__UNROLL for (done = 1; done < V_WIDTH; done *= 2) {
+        CNV__UNROLL for (i = 0; i < V_WIDTH / 2; i++)
+            v_zip(v[i], v[i + V_WIDTH / 2], &zipped[2 * i], &zipped[2 * i + 1]);
+        CNV__UNROLL for (i = 0; i < V_WIDTH; i++) v[i] = zipped[i];
+    }
+}
+#define v_transpose CNV__NAME(transpose)
+
 #if CNV__SET != CNV__AVX512
 
 /* The sum of all lanes. */
@@ -1193,52 +1209,105 @@ CNV__WORD void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step)
      row = where tap (c,r,s) lies in the window,  col = where the window of pixel (p,q) begins,
    so that matrix need never be built. */
 
-/* Splits lanes into runs of neighbours `step` apart: run[i] is the first lane of run i, run[runs] =
-   lanes. Returns the number of runs. */
-static int CNV__NAME(runs)(const int *offset, int lanes, int step, int *run)
+/* Splits lanes into runs of neighbours: run[i] is the first lane of run i, run[runs] = lanes.
+   Returns the number of runs. */
+static int CNV__NAME(runs)(const int *offset, int lanes, int *run)
 {
     int i, runs = 0;
     for (i = 0; i < lanes; i++)
-        if (i == 0 || offset[i] != offset[i - 1] + step) run[runs++] = i;
+        if (i == 0 || offset[i] != offset[i - 1] + 1) run[runs++] = i;
     run[runs] = lanes;
     return runs;
 }
 
-/* to[i] = from[i * step], i < count; step is 1 or 2 */
-static void CNV__NAME(copy)(const cnv_real *from, int step, int count, cnv_real *to)
+/* panel[d][lane] = data[across[lane] + along[d]] for up to V_WIDTH lanes that are neighbours */
+static void CNV__NAME(pack_vector)(const cnv_real *data, int lanes, const int *along, int depth,
+                                   int width, cnv_real *panel)
 {
-    int i = 0;
-    if (step == 1 && count == TILE_COLUMNS) {
-        CNV__UNROLL for (i = 0; i < TILE_COLUMNS; i += V_WIDTH) v_store(to + i, v_load(from + i));
-        return;
-    }
-    for (; i + V_WIDTH <= count; i += V_WIDTH)
-        v_store(to + i, v_load_step(from + i * step, step));
-    if (step == 1 && i < count) v_store_first(to + i, v_load_first(from + i, count - i), count - i);
-    else for (; i < count; i++) to[i] = from[i * step];
+    int d;
+    if (lanes == V_WIDTH)
+        for (d = 0; d < depth; d++) v_store(panel + d * width, v_load(data + along[d]));
+    else
+        for (d = 0; d < depth; d++)
+            v_store_first(panel + d * width, v_load_first(data + along[d], lanes), lanes);
 }
 
-/* panel[d][lane] = data[across[lane] + along[d]], 0 in lanes beyond `lanes`; panel [depth][width].
-   Runs of neighbouring lanes go as vectors; single lanes go down the whole depth one by one. */
+/* The same for lanes anywhere: where V_WIDTH numbers of the depth are neighbours, as many rows are
+   loaded and transposed, elsewhere lane by lane. */
+static void CNV__NAME(pack_lanes)(const cnv_real *data, const int *across, int lanes,
+                                  const int *along, int depth, int width, cnv_real *panel)
+{
+    V_TYPE block[V_WIDTH];
+    int d, i, j, rows;
+    for (d = 0; d < depth; d += rows, along += rows, panel += rows * width) {
+        int apart = 0;
+        rows = depth - d < V_WIDTH ? depth - d : V_WIDTH;
+        for (j = 0; j < rows; j++) apart |= along[j] - along[0] - j;
+        if (apart || 4 * lanes < V_WIDTH || rows < V_WIDTH) {
+            for (i = 0; i < lanes; i++)
+                for (j = 0; j < rows; j++) panel[j * width + i] = data[across[i] + along[j]];
+            continue;
+        }
+        for (i = 0; i < V_WIDTH; i++)
+            block[i] = i < lanes ? v_load(data + across[i] + along[0]) : v_zero();
+        v_transpose(block);
+        for (j = 0; j < V_WIDTH; j++) v_store_first(panel + j * width, block[j], lanes);
+    }
+}
+
+/* panel[d][lane] = data[across[lane] + along[d]], 0 from `lanes` to `width`; panel [depth][width] */
 static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, const int *along,
                             int depth, int width, cnv_real *panel)
 {
-    int step = lanes > 1 && across[1] == across[0] + 2 ? 2 : 1, i, d;
-    int run[CNV__MAX_TILE + 1], runs = CNV__NAME(runs)(across, lanes, step, run);
-    for (i = 0; i < runs; i++) {
-        const cnv_real *from = data + across[run[i]];
-        cnv_real *to = panel + run[i];
-        int count = run[i + 1] - run[i];
-        if (2 * count >= V_WIDTH) {
-            for (d = 0; d < depth; d++)
-                CNV__NAME(copy)(from + along[d], step, count, to + d * width);
+    int i, d, n, rest;
+    for (i = 0; i < lanes; i += n) {
+        rest = lanes - i < V_WIDTH ? lanes - i : V_WIDTH;
+        for (n = 1; n < rest && across[i + n] == across[i] + n;) n++;
+        if (4 * n >= V_WIDTH || n == lanes - i) {
+            CNV__NAME(pack_vector)(data + across[i], n, along, depth, width, panel + i);
         } else {
-            for (; count-- > 0; from += step, to++)
-                for (d = 0; d < depth; d++) to[d * width] = from[along[d]];
+            n = rest;
+            CNV__NAME(pack_lanes)(data, across + i, n, along, depth, width, panel + i);
         }
     }
-    for (i = lanes; i < width; i++)
+    for (; i < width; i++)
         for (d = 0; d < depth; d++) panel[d * width + i] = 0;
+}
+
+/* Deals numbers out in turn: to[j * stride + i] = from[step * i + j], j < step, i < count */
+static void CNV__NAME(deal)(int step, const cnv_real *from, int count, cnv_real *to, int stride)
+{
+    V_TYPE even[2], odd[2], hand[4];
+    int i = 0, j;
+    for (; step == 2 && i + V_WIDTH <= count; i += V_WIDTH) {
+        v_unzip(v_load(from + 2 * i), v_load(from + 2 * i + V_WIDTH), &even[0], &odd[0]);
+        v_store(to + i, even[0]);
+        v_store(to + stride + i, odd[0]);
+    }
+    for (; step == 4 && i + V_WIDTH <= count; i += V_WIDTH) {
+        const cnv_real *cards = from + 4 * i;
+        v_unzip(v_load(cards), v_load(cards + V_WIDTH), &even[0], &odd[0]);
+        v_unzip(v_load(cards + 2 * V_WIDTH), v_load(cards + 3 * V_WIDTH), &even[1], &odd[1]);
+        v_unzip(even[0], even[1], &hand[0], &hand[2]);
+        v_unzip(odd[0], odd[1], &hand[1], &hand[3]);
+        for (j = 0; j < 4; j++) v_store(to + j * stride + i, hand[j]);
+    }
+    for (; i < count; i++)
+        for (j = 0; j < step; j++) to[j * stride + i] = from[step * i + j];
+}
+
+/* And gathers them again: to[step * i + j] = from[j * stride + i] */
+static void CNV__NAME(gather)(int step, const cnv_real *from, int stride, int count, cnv_real *to)
+{
+    V_TYPE low, high;
+    int i = 0, j;
+    for (; step == 2 && i + V_WIDTH <= count; i += V_WIDTH) {
+        v_zip(v_load(from + i), v_load(from + stride + i), &low, &high);
+        v_store(to + 2 * i, low);
+        v_store(to + 2 * i + V_WIDTH, high);
+    }
+    for (; i < count; i++)
+        for (j = 0; j < step; j++) to[step * i + j] = from[j * stride + i];
 }
 
 /* out[i][j] = start + sum over d of a[d][i] * b[d][j], where start is out[i][j] itself (onto), or
@@ -1309,7 +1378,7 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
         for (j = j0; j < j1; j += TILE_COLUMNS) {
             int lanes = j1 - j < TILE_COLUMNS ? j1 - j : TILE_COLUMNS;
             int vectors = lanes > 2 * V_WIDTH ? TILE_VECTORS : (lanes + V_WIDTH - 1) / V_WIDTH;
-            int width = vectors * V_WIDTH, runs = CNV__NAME(runs)(g->c_col + j, lanes, 1, run);
+            int width = vectors * V_WIDTH, runs = CNV__NAME(runs)(g->c_col + j, lanes, run);
             CNV__NAME(pack)(g->b, g->b_col + j, lanes, g->b_row + d0, depth, width, panel);
             for (i = 0; i < g->m; i += TILE_ROWS) {
                 const cnv_real *a = g->a + (size_t)i * (size_t)g->k + (size_t)d0 * TILE_ROWS;
@@ -1365,21 +1434,6 @@ static void CNV__NAME(winograd_filters)(int channels, const cnv_real *g, cnv_rea
         }
 }
 
-/* Every fourth number together: to[j * stride + i] = from[4 * i + j], i < count, and as many more
-   as fill a vector */
-static void CNV__NAME(deal)(const cnv_real *from, int count, cnv_real *to, int stride)
-{
-    V_TYPE even[2], odd[2], hand[4];
-    int i, j;
-    for (i = 0; i < count; i += V_WIDTH, from += 4 * V_WIDTH) {
-        v_unzip(v_load(from), v_load(from + V_WIDTH), &even[0], &odd[0]);
-        v_unzip(v_load(from + 2 * V_WIDTH), v_load(from + 3 * V_WIDTH), &even[1], &odd[1]);
-        v_unzip(even[0], even[1], &hand[0], &hand[2]);
-        v_unzip(odd[0], odd[1], &hand[1], &hand[3]);
-        for (j = 0; j < 4; j++) v_store(to + j * stride + i, hand[j]);
-    }
-}
-
 /* v[(i*6 + j) * step + t] = (B^T d B)[i][j] of the tile d that begins at rows[4 * t], for t < tiles
    and as many more as fill a vector; rows [6][width], width a multiple of 4, and CNV__MAX_TILE * 4
    numbers more */
@@ -1390,7 +1444,7 @@ static void CNV__NAME(winograd_input)(int tiles, const cnv_real *rows, int width
     cnv_real dealt[4 * STRIDE];
     V_TYPE d[6], half[6][6];
     int t, i, j;
-    CNV__NAME(deal)(rows, 6 * width / 4 + V_WIDTH, dealt, STRIDE);
+    CNV__NAME(deal)(4, rows, (6 * width / 4 + 2 * V_WIDTH - 1) / V_WIDTH * V_WIDTH, dealt, STRIDE);
     for (t = 0; t < tiles; t += V_WIDTH) {
         CNV__UNROLL for (j = 0; j < 6; j++) {
             const cnv_real *column = dealt + j % 4 * STRIDE + t + j / 4;
@@ -1666,7 +1720,8 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 /* What the dispatcher needs to know of this instruction set: see section 6. */
 static const cnv__kernels CNV__NAME(kernels) = {
     CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
-    CNV__NAME(winograd_filters), CNV__NAME(winograd_input), CNV__NAME(winograd_output),
+    CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
+    CNV__NAME(winograd_input), CNV__NAME(winograd_output),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
     CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_span), CNV__SHARED(unpool_pairs),
@@ -1707,6 +1762,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_store_first
 #undef v_unzip
 #undef v_zip
+#undef v_transpose
 #undef v_ramp
 #undef v_load_step
 #undef v_add_step
@@ -1796,6 +1852,14 @@ static int cnv__cpu_has(int avx512)
 #undef CNV__SET
 #undef CNV__SET_NAME
 #endif
+
+/* offset[i] = start + i * step, i < count. Returns where the table ends. */
+static int *cnv__count_by(int *offset, int count, int start, int step)
+{
+    int i;
+    for (i = 0; i < count; i++) offset[i] = start + i * step;
+    return offset + count;
+}
 
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
@@ -1960,6 +2024,7 @@ typedef struct {
     int n, c, h, w, k, p, q;     /* of x [n,c,h,w] and y [n,k,p,q] */
     int groups, group_c, group_k, taps; /* a group's channels and filters; taps = group_c * R * S */
     int padded_h, padded_w, pad; /* pad: the image must be copied into a larger one first */
+    int hands;                   /* into which the columns of that copy are dealt, see below */
     int images;                  /* how many images are done at once */
     int *tap, *pixel;            /* [taps], [images*p*q]: the two tables above */
     int *y_row, *y_col;          /* [group_k], [images*p*q]: the same for y */
@@ -2005,30 +2070,38 @@ static int cnv__conv_sizes(cnv__conv *conv, const cnv_tensor *x, const cnv_tenso
                          x->w);
     conv->padded_h = x->h + win->pad_top + win->pad_bottom;
     conv->padded_w = x->w + win->pad_left + win->pad_right;
-    conv->pad = conv->padded_h != x->h || conv->padded_w != x->w;
+    conv->hands = win->stride_w;
+    conv->padded_w = cnv__round_up(conv->padded_w, conv->hands);
+    conv->pad = conv->padded_h != x->h || conv->padded_w != x->w || conv->hands > 1;
     conv->taps = conv->group_c * win->kernel_h * win->kernel_w;
     return 1;
 }
 
-/* tap = [c][r][s] and pixel = [n][p][q], as offsets into the padded images; and so on. */
+/* tap = [c][r][s] and pixel = [n][p][q], as offsets into the padded images. Neighbours among the
+   pixels must be neighbours in memory, so that vectors can be loaded. With a stride they are not:
+   therefore the copy with the padding deals each row's columns out to as many hands, column u to
+   place u / stride_w of hand u % stride_w. */
 static void cnv__conv_tables(cnv__conv *conv)
 {
     const cnv_window *win = &conv->win;
-    int plane = conv->padded_h * conv->padded_w, area = conv->p * conv->q;
-    int i, c, r, s, p, q, *tap = conv->tap, *pixel = conv->pixel, *y_col = conv->y_col;
+    int plane = conv->padded_h * conv->padded_w, hand = conv->padded_w / conv->hands;
+    int i, c, r, s, p, *tap = conv->tap, *pixel = conv->pixel, *y_col = conv->y_col;
     for (c = 0; c < conv->group_c; c++)
         for (r = 0; r < win->kernel_h; r++)
-            for (s = 0; s < win->kernel_w; s++)
-                *tap++ = c * plane + r * win->dilation_h * conv->padded_w + s * win->dilation_w;
-    for (i = 0; i < conv->images; i++)
-        for (p = 0; p < conv->p; p++)
-            for (q = 0; q < conv->q; q++) {
-                *pixel++ = i * conv->c * plane + p * win->stride_h * conv->padded_w +
-                           q * win->stride_w;
-                *y_col++ = i * conv->k * area + p * conv->q + q;
+            for (s = 0; s < win->kernel_w; s++) {
+                int column = s * win->dilation_w;
+                *tap++ = c * plane + r * win->dilation_h * conv->padded_w +
+                         column % conv->hands * hand + column / conv->hands;
             }
-    for (i = 0; i < conv->group_k; i++) conv->y_row[i] = i * area, conv->w_row[i] = i * conv->taps;
-    for (i = 0; i < conv->taps; i++) conv->w_col[i] = i;
+    for (i = 0; i < conv->images; i++) {
+        for (p = 0; p < conv->p; p++)
+            pixel = cnv__count_by(pixel, conv->q, i * conv->c * plane +
+                                  p * win->stride_h * conv->padded_w, win->stride_w / conv->hands);
+        y_col = cnv__count_by(y_col, conv->p * conv->q, i * conv->k * conv->p * conv->q, 1);
+    }
+    cnv__count_by(conv->y_row, conv->group_k, 0, conv->p * conv->q);
+    cnv__count_by(conv->w_row, conv->group_k, 0, conv->taps);
+    cnv__count_by(conv->w_col, conv->taps, 0, 1);
 }
 
 /* Lays out the memory: the real numbers first, then the tables. Packed weights have their place
@@ -2039,7 +2112,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
                                (size_t)conv->padded_h * (size_t)conv->padded_w : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
-    size_t rows = (size_t)cnv__round_up(conv->group_k, cnv__use()->tile_rows);
+    size_t rows = (size_t)cnv__round_up(conv->group_k, cnv__use()->tile_rows) +
+                  (size_t)conv->group_c;
     size_t taps = (size_t)conv->taps;
     size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
     size_t ints = 2 * (columns + rows + taps);
@@ -2065,11 +2139,45 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
 
 static void cnv__conv_end(cnv__conv *conv) { cnv_workspace_free(&conv->own); }
 
-/* The images from `first` on, with zeros around them: a copy, or x itself when it has no padding.
-   */
+/* One row of w numbers into one of the copy, whose zeros are there already. */
+static void cnv__deal_row(const cnv__conv *conv, const cnv_real *from, cnv_real *row)
+{
+    int hands = conv->hands, hand = conv->padded_w / hands, left = conv->win.pad_left, x;
+    int whole = left % hands ? hands - left % hands : 0, groups; /* from whole on in whole groups */
+    if (hands == 1) {
+        memcpy(row + left, from, (size_t)conv->w * sizeof *row);
+        return;
+    }
+    if (whole > conv->w) whole = conv->w;
+    groups = (conv->w - whole) / hands;
+    cnv__use()->deal(hands, from + whole, groups, row + (left + whole) / hands, hand);
+    for (x = 0; x < conv->w; x++) {
+        if (x == whole) x += groups * hands;
+        if (x < conv->w) row[(x + left) % hands * hand + (x + left) / hands] = from[x];
+    }
+}
+
+/* And back: one row of dx from one of the copy. */
+static void cnv__gather_row(const cnv__conv *conv, const cnv_real *row, cnv_real *to)
+{
+    int hands = conv->hands, hand = conv->padded_w / hands, left = conv->win.pad_left, x;
+    int whole = left % hands ? hands - left % hands : 0, groups;
+    if (hands == 1) {
+        memcpy(to, row + left, (size_t)conv->w * sizeof *row);
+        return;
+    }
+    if (whole > conv->w) whole = conv->w;
+    groups = (conv->w - whole) / hands;
+    cnv__use()->gather(hands, row + (left + whole) / hands, hand, groups, to + whole);
+    for (x = 0; x < conv->w; x++) {
+        if (x == whole) x += groups * hands;
+        if (x < conv->w) to[x] = row[(x + left) % hands * hand + (x + left) / hands];
+    }
+}
+
+/* The images from `first` on, with zeros around them: a copy, or x itself when it will do. */
 static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, int first, int count)
 {
-    const cnv_window *win = &conv->win;
     size_t plane = (size_t)conv->h * (size_t)conv->w, width = (size_t)conv->padded_w;
     size_t padded = (size_t)conv->padded_h * width;
     int i, planes = count * conv->c;
@@ -2081,9 +2189,9 @@ static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, i
         const cnv_real *from = x + (size_t)i * plane;
         int row;
         memset(to, 0, padded * sizeof *to);
-        to += (size_t)win->pad_top * width + (size_t)win->pad_left;
+        to += (size_t)conv->win.pad_top * width;
         for (row = 0; row < conv->h; row++, to += width, from += conv->w)
-            memcpy(to, from, (size_t)conv->w * sizeof *to);
+            cnv__deal_row(conv, from, to);
     }
     return conv->image;
 }
@@ -2091,7 +2199,6 @@ static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, i
 /* Adjoint of the above, without the zeros: copies the padded images' middle to dx. */
 static void cnv__conv_unpad(const cnv__conv *conv, cnv_real *dx, int count)
 {
-    const cnv_window *win = &conv->win;
     size_t plane = (size_t)conv->h * (size_t)conv->w, width = (size_t)conv->padded_w;
     size_t padded = (size_t)conv->padded_h * width;
     int i, planes = count * conv->c;
@@ -2100,9 +2207,9 @@ static void cnv__conv_unpad(const cnv__conv *conv, cnv_real *dx, int count)
         const cnv_real *from = conv->image + (size_t)i * padded;
         cnv_real *to = dx + (size_t)i * plane;
         int row;
-        from += (size_t)win->pad_top * width + (size_t)win->pad_left;
+        from += (size_t)conv->win.pad_top * width;
         for (row = 0; row < conv->h; row++, from += width, to += conv->w)
-            memcpy(to, from, (size_t)conv->w * sizeof *to);
+            cnv__gather_row(conv, from, to);
     }
 }
 
@@ -2641,37 +2748,105 @@ static void cnv__bias_backward(const cnv_tensor *dy, cnv_tensor *dbias)
             dbias->data[k] += cnv__use()->total(area, cnv_tensor_channel(dy, n, k).data);
 }
 
+/* For the weights' gradient the taps are the columns of a product. So that they are neighbours in
+   memory, images are turned round to [h][w][c], channels last, where a row of a window is one run
+   of kernel_w * c numbers; and dweight, for the time being, to [k][r][s][c]. */
+static void cnv__last_sizes(cnv__conv *conv)
+{
+    size_t image = (size_t)conv->images * (size_t)conv->group_c * (size_t)conv->padded_h *
+                   (size_t)(conv->padded_w + conv->win.stride_w);
+    conv->hands = 1;
+    conv->pad = 1;
+    conv->work_size = image + ((size_t)conv->group_k + 1) * (size_t)conv->taps;
+}
+
+static void cnv__last_tables(cnv__conv *conv)
+{
+    const cnv_window *win = &conv->win;
+    int row = conv->padded_w * conv->group_c, *tap = conv->tap, *pixel = conv->pixel, i, p, r, s;
+    for (r = 0; r < win->kernel_h; r++)
+        for (s = 0; s < win->kernel_w; s++)
+            tap = cnv__count_by(tap, conv->group_c, r * win->dilation_h * row +
+                                s * win->dilation_w * conv->group_c, 1);
+    for (i = 0; i < conv->images; i++)
+        for (p = 0; p < conv->p; p++)
+            pixel = cnv__count_by(pixel, conv->q, (i * conv->padded_h + p * win->stride_h) * row,
+                                  win->stride_w * conv->group_c);
+}
+
+/* A group's channels of `count` padded images: [c][h*w] -> [h*w][c] */
+static void cnv__last_image(const cnv__conv *conv, const cnv_real *image, int group, int count,
+                            cnv_real *last)
+{
+    enum { STRETCH = 256 }; /* so many pixels at a time */
+    int plane = conv->padded_h * conv->padded_w, channels = conv->group_c, along[STRETCH], i;
+    int stretches = (plane + STRETCH - 1) / STRETCH;
+    cnv__count_by(conv->w_row, channels, 0, plane);
+    cnv__count_by(along, STRETCH, 0, 1);
+    CNV__PARALLEL_FOR((double)count * channels * plane > CNV__BLOCK)
+    for (i = 0; i < count * stretches; i++) {
+        size_t whole = (size_t)(i / stretches), from = (size_t)(i % stretches * STRETCH);
+        size_t c = whole * (size_t)conv->c + (size_t)(group * channels), area = (size_t)plane;
+        int length = area - from < STRETCH ? (int)(area - from) : STRETCH;
+        cnv__use()->pack(image + c * area + from, conv->w_row, channels, along, length, channels,
+                         last + (whole * area + from) * (size_t)channels);
+    }
+}
+
+/* dweight [k][c][r][s] += from [k][r][s][c], with room for one filter in `turned` */
+static void cnv__last_add(const cnv__conv *conv, const cnv_real *from, cnv_real *turned,
+                          cnv_real *dweight)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, k;
+    cnv__count_by(conv->tap, area, 0, conv->group_c);
+    cnv__count_by(conv->w_col, conv->group_c, 0, 1);
+    for (k = 0; k < conv->group_k; k++, from += conv->taps, dweight += conv->taps) {
+        cnv__use()->pack(from, conv->tap, area, conv->w_col, conv->group_c, area, turned);
+        cnv__use()->add((size_t)conv->taps, dweight, turned, dweight);
+    }
+}
+
+static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, const cnv_real *dy,
+                                        int group, cnv_real *dweight)
+{
+    int area = conv->p * conv->q, first;
+    size_t k0 = (size_t)group * (size_t)conv->group_k, taps = (size_t)conv->taps;
+    cnv_real *sum = conv->work, *turned = sum + (size_t)conv->group_k * taps, *last = turned + taps;
+    cnv__product g;
+    cnv__last_tables(conv);
+    cnv__count_by(conv->w_col, conv->taps, 0, 1);
+    for (first = 0; first < conv->n; first += conv->images) {
+        int count = conv->n - first < conv->images ? conv->n - first : conv->images;
+        cnv__last_image(conv, cnv__conv_pad(conv, x, first, count), group, count, last);
+        cnv__count_by(conv->w_row, conv->group_k, 0, conv->taps);
+        cnv__pack_rows(dy + ((size_t)first * (size_t)conv->k + k0) * (size_t)area, conv->y_row,
+                       conv->group_k, conv->y_col, count * area, conv->packed);
+        g.m = conv->group_k, g.k = count * area, g.a = conv->packed;
+        g.b = last, g.b_row = conv->pixel, g.b_col = conv->tap;
+        g.c = sum, g.c_row = conv->w_row, g.c_col = conv->w_col;
+        g.bias = NULL, g.add = first > 0;
+        cnv__run_product(&g, conv->taps, conv->panel);
+    }
+    cnv__last_add(conv, sum, turned, dweight + k0 * taps);
+}
+
 CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
                                        const cnv_window *win, int groups, cnv_tensor *dweight,
                                        cnv_tensor *dbias, cnv_workspace *ws)
 {
     cnv__conv conv;
-    int first, group, area;
+    int group;
     if (!cnv__conv_sizes(&conv, x, dweight, win, groups)) return 0;
     if (!cnv__check_shape(dy, conv.n, conv.k, conv.p, conv.q, "the output's gradient")) return 0;
     if (dbias && cnv_tensor_size(dbias) != (size_t)conv.k)
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(dbias));
-    area = conv.p * conv.q;
-    if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * area), NULL, ws))
+    cnv__last_sizes(&conv);
+    if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * conv.p * conv.q),
+                          NULL, ws))
         return 0;
-    for (first = 0; first < conv.n; first += conv.images) {
-        int count = conv.n - first < conv.images ? conv.n - first : conv.images;
-        const cnv_real *image = cnv__conv_pad(&conv, x->data, first, count);
-        for (group = 0; group < groups; group++) {
-            size_t k0 = (size_t)group * (size_t)conv.group_k;
-            cnv__product g;
-            cnv__pack_rows(dy->data + ((size_t)first * (size_t)conv.k + k0) * (size_t)area,
-                           conv.y_row, conv.group_k, conv.y_col, count * area, conv.packed);
-            g.m = conv.group_k, g.k = count * area, g.a = conv.packed;
-            g.b = image + group * conv.group_c * conv.padded_h * conv.padded_w;
-            g.b_row = conv.pixel, g.b_col = conv.tap;
-            g.c = dweight->data + k0 * (size_t)conv.taps;
-            g.c_row = conv.w_row, g.c_col = conv.w_col;
-            g.bias = NULL, g.add = 1;
-            cnv__run_product(&g, conv.taps, conv.panel);
-        }
-    }
+    for (group = 0; group < groups; group++)
+        cnv__backward_weights_group(&conv, x->data, dy->data, group, dweight->data);
     cnv__conv_end(&conv);
     if (dbias) cnv__bias_backward(dy, dbias);
     return 1;
@@ -2723,13 +2898,6 @@ CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor 
 
 /* ---- 7.2 Linear layers ---- */
 
-/* offset[i] = i * step, i < count */
-static void cnv__count_by(int *offset, int count, int step)
-{
-    int i;
-    for (i = 0; i < count; i++) offset[i] = i * step;
-}
-
 /* C (+)= A B as one product, where A(i,d) = a[i*a_row + d*a_col] and B, C alike. */
 typedef struct {
     int m, n, k, a_row, a_col, b_row, b_col, c_row, c_col, add;
@@ -2751,9 +2919,9 @@ static int cnv__multiply_matrices(const cnv__matrices *g, const cnv_real *a, con
     table = (int *)(void *)(real + packed + panel);
     a_row = table, a_col = a_row + g->m, b_row = a_col + g->k, b_col = b_row + g->k;
     c_row = b_col + g->n, c_col = c_row + g->m;
-    cnv__count_by(a_row, g->m, g->a_row), cnv__count_by(a_col, g->k, g->a_col);
-    cnv__count_by(b_row, g->k, g->b_row), cnv__count_by(b_col, g->n, g->b_col);
-    cnv__count_by(c_row, g->m, g->c_row), cnv__count_by(c_col, g->n, g->c_col);
+    cnv__count_by(a_row, g->m, 0, g->a_row), cnv__count_by(a_col, g->k, 0, g->a_col);
+    cnv__count_by(b_row, g->k, 0, g->b_row), cnv__count_by(b_col, g->n, 0, g->b_col);
+    cnv__count_by(c_row, g->m, 0, g->c_row), cnv__count_by(c_col, g->n, 0, g->c_col);
     cnv__pack_rows(a, a_row, g->m, a_col, g->k, real);
     product.m = g->m, product.k = g->k, product.a = real, product.b = b, product.c = c;
     product.b_row = b_row, product.b_col = b_col, product.c_row = c_row, product.c_col = c_col;
