@@ -1255,7 +1255,7 @@ static void CNV__NAME(pack_lanes)(const cnv_real *data, const int *across, int l
     }
 }
 
-/* panel[d][lane] = data[across[lane] + along[d]], 0 from `lanes` to `width`; panel [depth][width] */
+/* panel[d][lane] = data[across[lane] + along[d]], 0 from lane `lanes` on; panel [depth][width] */
 static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, const int *along,
                             int depth, int width, cnv_real *panel)
 {
