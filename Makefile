@@ -2,7 +2,7 @@
 #   make deps       installs what is missing: a C compiler, the stb headers for PNG pictures
 #   make gallery    runs every example, and makes a page of their pictures: build/gallery/index.html
 #   make test       builds and runs all tests; the last line is the total
-#   make bench      times the kernels           make train    trains the examples' network anew
+#   make bench      times kernels and networks  make train    trains the examples' network anew
 #   make thumbs     makes README's pictures     make install PREFIX=/usr/local
 # With another compiler or other flags: make clean; make CC=clang CFLAGS="-O3 -std=gnu99"
 
@@ -38,7 +38,7 @@ build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
 build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
-build/bench: bench/bench.c cnnvis.h $(wildcard bench/*.h) | build
+build/bench build/networks: build/%: bench/%.c cnnvis.h $(wildcard bench/*.h examples/*.h) | build
 	$(COMPILE)
 # The bench's peers, each if its library is there.
 build/peers/onednn: LIBRARY = -ldnnl
@@ -54,8 +54,9 @@ thumbs: gallery
 	build/make_gallery --thumbs $(notdir $(PROGRAMS))
 train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
-bench: build/bench build/peers/onednn build/peers/openblas
+bench: build/bench build/networks build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
+	env -u OMP_WAIT_POLICY build/networks
 
 # A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
 RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \

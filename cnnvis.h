@@ -657,6 +657,7 @@ CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *hei
 #if defined CNNVIS_MALLOC && defined CNNVIS_REALLOC && defined CNNVIS_FREE
 #elif !defined CNNVIS_MALLOC && !defined CNNVIS_REALLOC && !defined CNNVIS_FREE
 #define CNNVIS_MALLOC(bytes) malloc(bytes)
+#define CNV__CALLOC(bytes) calloc(bytes, 1)
 #define CNNVIS_REALLOC(p, bytes) realloc(p, bytes)
 #define CNNVIS_FREE(p) free(p)
 #else
@@ -707,6 +708,21 @@ static void *cnv__allocate(size_t count, size_t size)
     return p;
 }
 
+/* The same, full of zeroes. The system's calloc leaves large memory untouched: it costs neither
+   time nor room until it is used. */
+static void *cnv__allocate_zero(size_t count, size_t size)
+{
+#ifdef CNV__CALLOC
+    size_t bytes = 0;
+    void *p = cnv__multiply(count, size, &bytes) ? CNV__CALLOC(bytes ? bytes : 1) : NULL;
+    if (!p) cnv__fail("out of memory: asked for %.0f bytes", (double)count * (double)size);
+#else
+    void *p = cnv__allocate(count, size);
+    if (p) memset(p, 0, count * size);
+#endif
+    return p;
+}
+
 CNVDEF cnv_rng cnv_rng_seed(uint64_t seed)
 {
     cnv_rng rng;
@@ -751,7 +767,8 @@ CNVDEF cnv_tensor cnv_tensor_view(cnv_real *data, int n, int c, int h, int w)
     return t;
 }
 
-CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
+/* With `zero`, memory that has to be asked for is full of zeroes. */
+static int cnv__tensor_shape(cnv_tensor *t, int n, int c, int h, int w, int zero)
 {
     size_t size = 1, bytes;
     int dimensions[4], i;
@@ -768,7 +785,8 @@ CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
             return cnv__fail("a view of %d x %d x %d x %d cannot become %d x %d x %d x %d", t->n,
                              t->c, t->h, t->w, n, c, h, w);
     } else if (size > t->capacity) {
-        cnv_real *data = (cnv_real *)cnv__allocate(size, sizeof(cnv_real));
+        cnv_real *data = (cnv_real *)(zero ? cnv__allocate_zero(size, sizeof(cnv_real))
+                                           : cnv__allocate(size, sizeof(cnv_real)));
         if (!data) return 0;
         CNNVIS_FREE(t->data);
         shaped.data = data;
@@ -776,6 +794,11 @@ CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
     }
     *t = shaped;
     return 1;
+}
+
+CNVDEF int cnv_tensor_resize(cnv_tensor *t, int n, int c, int h, int w)
+{
+    return cnv__tensor_shape(t, n, c, h, w, 0);
 }
 
 CNVDEF int cnv_tensor_copy(const cnv_tensor *from, cnv_tensor *to)
@@ -3965,8 +3988,8 @@ static int cnv__append_param(cnv_net *net, int x, const char *what, int n, int c
     param->rank = rank;
     param->trainable = strncmp(what, "running", 7) != 0;
     param->rate = 1;
-    if (!cnv_tensor_resize(&param->value, n, c, h, w)) return cnv__break(net);
-    cnv_tensor_fill(&param->value, value);
+    if (!cnv__tensor_shape(&param->value, n, c, h, w, 1)) return cnv__break(net);
+    if (value != 0) cnv_tensor_fill(&param->value, value);
     net->nodes[x].param[net->nodes[x].params++] = net->param_count;
     return net->param_count++;
 }
@@ -4330,10 +4353,7 @@ CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node)
 /* Gives `state` value's shape and zeroes, if it has none yet. */
 static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
 {
-    if (state->data) return 1;
-    if (!cnv_tensor_resize(state, value->n, value->c, value->h, value->w)) return 0;
-    cnv_tensor_fill(state, 0);
-    return 1;
+    return state->data || cnv__tensor_shape(state, value->n, value->c, value->h, value->w, 1);
 }
 
 /* Where the gradient of parameter i of a node is added up; zero at first. */

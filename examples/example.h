@@ -102,6 +102,16 @@ static inline int example_listed(const char *list, const char *name)
     return 0;
 }
 
+/* "toynet, alexnet, ..." */
+static inline const char *example_models(void)
+{
+    static char names[32 * MODEL_COUNT];
+    int i;
+    names[0] = 0;
+    for (i = 0; i < MODEL_COUNT; i++) strcat(strcat(names, i ? ", " : ""), models[i].name);
+    return names;
+}
+
 #define EXAMPLE_OPTIONS "net,weights,image,layer,class,seed,out"
 
 /* Checks that the arguments are pairs `--option value` of the common or the program's own options;
@@ -119,7 +129,7 @@ static inline void example_options(const example *e, const char *about, const ch
                    "  --class    a class by name or number (default: what the network answers)\n"
                    "  --seed     a whole number from 0 on (default 1)\n"
                    "  --out      the picture to write, .png or .ppm\n",
-                   e->program, about, e->program, models[0].name);
+                   e->program, about, e->program, example_models());
             if (*own) printf("own options of this program: %s\n", own);
             exit(0);
         }
@@ -177,7 +187,11 @@ static inline void example_network(example *e)
     const char *name = example_text(e, "net", models[0].name);
     const char *weights = example_text(e, "weights", NULL);
     e->model = model_find(name);
-    if (!e->model) example_fail(e, "unknown network \"%s\"; there is: %s", name, models[0].name);
+    if (!e->model)
+        example_fail(e, "unknown network \"%s\"; there are: %s", name, example_models());
+    if (!weights && e->model != &models[0])
+        example_fail(e, "only the weights of %s come along: for %s say --weights", models[0].name,
+                     name);
     if (!weights) weights = example_data("toynet.safetensors");
     e->file = cnv_safetensors_open(weights);
     example_check(e, e->file != NULL);

@@ -80,6 +80,7 @@ test_files() {
     refused "$@" --class nothing
     refused "$@" --class 1000000
     refused "$@" --net nonet
+    refused "$@" --net alexnet # whose weights do not come along
     accepted_or_refused "$@" --image one.ppm
     accepted_or_refused "$@" --image grey.pgm
 }
