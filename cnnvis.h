@@ -863,6 +863,7 @@ typedef struct {
     const int *c_row, *c_col;
     const cnv_real *bias;      /* one number a row, or NULL; only without add */
     int add;                   /* 1: C += A B; 0: C = bias + A B */
+    int read_on;               /* behind any element of B there is memory to read, for a vector */
 } cnv__product;
 
 /* The constants of a step of Adam; the corrections for the means' slow start are in rate and root.
@@ -896,12 +897,13 @@ static const cnv_real cnv__winograd_g[6][3] = {
 static const cnv_real cnv__winograd_at[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
 };
-#define CNV__TILES 64      /* as many tiles go through Winograd's convolution at a time */
-#define CNV__TILES_MORE 16 /* and room for a vector beyond them */
+#define CNV__TILES 64      /* as many tiles go through Winograd's convolution at a time, */
+#define CNV__FILTERS 32    /* multiplied with as many filters; a multiple of all tile_rows; */
+#define CNV__TILES_MORE 16 /* and room for a vector beyond the tiles */
 
 typedef struct {
     const char *name;
-    int tile_rows, tile_columns;
+    int width, tile_rows, tile_columns; /* of a vector; of the matrix product's tile */
     void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
                  int width, cnv_real *panel);
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
@@ -1232,15 +1234,12 @@ CNV__WORD void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step)
      row = where tap (c,r,s) lies in the window,  col = where the window of pixel (p,q) begins,
    so that matrix need never be built. */
 
-/* Splits lanes into runs of neighbours: run[i] is the first lane of run i, run[runs] = lanes.
-   Returns the number of runs. */
-static int CNV__NAME(runs)(const int *offset, int lanes, int *run)
+/* How many of the offsets, at most `most`, follow one another. */
+static int CNV__NAME(run)(const int *offset, int most)
 {
-    int i, runs = 0;
-    for (i = 0; i < lanes; i++)
-        if (i == 0 || offset[i] != offset[i - 1] + 1) run[runs++] = i;
-    run[runs] = lanes;
-    return runs;
+    int n = 1;
+    while (n < most && offset[n] == offset[0] + n) n++;
+    return n;
 }
 
 /* panel[d][lane] = data[across[lane] + along[d]] for up to V_WIDTH lanes that are neighbours */
@@ -1285,7 +1284,7 @@ static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, 
     int i, d, n, rest;
     for (i = 0; i < lanes; i += n) {
         rest = lanes - i < V_WIDTH ? lanes - i : V_WIDTH;
-        for (n = 1; n < rest && across[i + n] == across[i] + n;) n++;
+        n = CNV__NAME(run)(across + i, rest);
         if (4 * n >= V_WIDTH || n == lanes - i) {
             CNV__NAME(pack_vector)(data + across[i], n, along, depth, width, panel + i);
         } else {
@@ -1333,21 +1332,32 @@ static void CNV__NAME(gather)(int step, const cnv_real *from, int stride, int co
         for (j = 0; j < step; j++) to[step * i + j] = from[j * stride + i];
 }
 
-/* out[i][j] = start + sum over d of a[d][i] * b[d][j], where start is out[i][j] itself (onto), or
-   bias[i], or 0 (bias NULL). a [depth][TILE_ROWS], b [depth][vectors * V_WIDTH], out TILE_ROWS
-   pointers. `vectors` is a constant to the compiler. */
-CNV__WORD void CNV__NAME(tile_of)(int vectors, int depth, const cnv_real *a, const cnv_real *b,
-                                  const cnv_real *bias, int onto, cnv_real *const *out)
+/* A tile: up to TILE_VECTORS vectors of neighbouring columns of B and C. */
+typedef struct {
+    int vectors, depth, onto;           /* onto: C += A B */
+    int column[TILE_VECTORS + 1];       /* the first column of each vector; at last, the end */
+    const cnv_real *b[TILE_VECTORS];    /* vector j of row d of B begins at b[j] + b_row[d] */
+    const int *b_row;
+    cnv_real *c[TILE_ROWS];             /* vector j of row i of C begins at c[i] + c_col[j] */
+    int c_col[TILE_VECTORS];
+} CNV__NAME(tile);
+
+/* C = start + sum over d of a[d][i] * B[d][j], where start is C itself (onto), or bias[i], or 0
+   (bias NULL). a [depth][TILE_ROWS]. `vectors` is a constant to the compiler. */
+CNV__WORD void CNV__NAME(multiply_tile)(int vectors, const CNV__NAME(tile) *t, const cnv_real *a,
+                                        const cnv_real *bias)
 {
     V_TYPE sum[TILE_ROWS][TILE_VECTORS], row[TILE_VECTORS], weight;
+    const cnv_real *b[TILE_VECTORS];
     int d, i, j;
+    CNV__UNROLL for (j = 0; j < vectors; j++) b[j] = V_WIDTH == 1 ? t->b[0] + j : t->b[j];
     CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
         CNV__UNROLL for (j = 0; j < vectors; j++) {
-            v_prefetch(out[i] + j * V_WIDTH);
+            v_prefetch(t->c[i] + t->c_col[j]);
             sum[i][j] = v_zero();
         }
-    for (d = 0; d < depth; d++, a += TILE_ROWS, b += vectors * V_WIDTH) {
-        CNV__UNROLL for (j = 0; j < vectors; j++) row[j] = v_load(b + j * V_WIDTH);
+    for (d = 0; d < t->depth; d++, a += TILE_ROWS) {
+        CNV__UNROLL for (j = 0; j < vectors; j++) row[j] = v_load(b[j] + t->b_row[d]);
         CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
             weight = v_all(a[i]);
             CNV__UNROLL for (j = 0; j < vectors; j++)
@@ -1356,62 +1366,91 @@ CNV__WORD void CNV__NAME(tile_of)(int vectors, int depth, const cnv_real *a, con
     }
     CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
         weight = v_all(bias ? bias[i] : 0);
-        CNV__UNROLL for (j = 0; j < vectors; j++)
-            v_store(out[i] + j * V_WIDTH,
-                    v_add(sum[i][j], onto ? v_load(out[i] + j * V_WIDTH) : weight));
+        CNV__UNROLL for (j = 0; j < vectors; j++) {
+            cnv_real *c = t->c[i] + t->c_col[j];
+            v_store(c, v_add(sum[i][j], t->onto ? v_load(c) : weight));
+        }
     }
 }
 
-/* The tile, or a narrower one for the last columns. */
-static void CNV__NAME(tile)(int vectors, int depth, const cnv_real *a, const cnv_real *b,
-                            const cnv_real *bias, int onto, cnv_real *const *out)
+/* Carries a tile that is not whole from `from`, one row after the other, to its place in C. */
+static void CNV__NAME(put)(const cnv__product *g, int i0, const CNV__NAME(tile) *t, int onto,
+                           const cnv_real *from)
 {
-    if (vectors == 1) CNV__NAME(tile_of)(1, depth, a, b, bias, onto, out);
-    else if (vectors == 2) CNV__NAME(tile_of)(2, depth, a, b, bias, onto, out);
-    else CNV__NAME(tile_of)(TILE_VECTORS, depth, a, b, bias, onto, out);
+    int rows = g->m - i0 < TILE_ROWS ? g->m - i0 : TILE_ROWS, i, j, k, n;
+    for (i = 0; i < rows; i++, from += TILE_COLUMNS)
+        for (j = 0; j < t->vectors; j++)
+            for (k = t->column[j]; k < t->column[j + 1]; k += n) {
+                cnv_real *c = g->c + g->c_row[i0 + i] + g->c_col[k];
+                V_TYPE start = v_all(g->bias && !onto ? g->bias[i0 + i] : 0);
+                const cnv_real *lanes = from + j * V_WIDTH + k - t->column[j];
+                n = CNV__NAME(run)(g->c_col + k, t->column[j + 1] - k);
+                if (onto) start = v_load_first(c, n);
+                v_store_first(c, v_add(v_load_first(lanes, n), start), n);
+            }
 }
 
-/* Carries a tile that is not whole, or whose columns do not lie side by side, to its place in C. */
-static void CNV__NAME(put)(const cnv__product *g, int i0, int j0, const int *run, int runs,
-                           int onto, const cnv_real *tile)
+/* Finds the vectors of the next tile, from column j on. Where B is read, not packed, a vector ends
+   where neighbours do. There are kernels for 1, 2 and all vectors. */
+static void CNV__NAME(plan)(const cnv__product *g, int j, int j1, int read, CNV__NAME(tile) *t)
 {
-    int i, k, j, rows = g->m - i0 < TILE_ROWS ? g->m - i0 : TILE_ROWS;
-    for (i = 0; i < rows; i++, tile += TILE_COLUMNS) {
-        cnv_real *row = g->c + g->c_row[i0 + i], start = g->bias && !onto ? g->bias[i0 + i] : 0;
-        for (k = 0; k < runs; k++) {
-            cnv_real *c = row + g->c_col[j0 + run[k]];
-            const cnv_real *from = tile + run[k];
-            int count = run[k + 1] - run[k];
-            for (j = 0; j + V_WIDTH <= count; j += V_WIDTH)
-                v_store(c + j, v_add(v_load(from + j), onto ? v_load(c + j) : v_all(start)));
-            for (; j < count; j++) c[j] = from[j] + (onto ? c[j] : start);
-        }
+    for (t->vectors = 0; t->vectors < TILE_VECTORS && (j < j1 || t->vectors > 2); t->vectors++) {
+        int most = j1 - j < V_WIDTH ? j1 - j : V_WIDTH;
+        t->column[t->vectors] = j;
+        j += read ? CNV__NAME(run)(g->b_col + j, most) : most;
+    }
+    t->column[t->vectors] = j;
+}
+
+/* All rows of A times the vectors of a tile. */
+static void CNV__NAME(sweep)(const cnv__product *g, CNV__NAME(tile) *t, const cnv_real *a)
+{
+    cnv_real part[TILE_ROWS * TILE_COLUMNS];
+    int onto = t->onto, whole = 1, i, j, r;
+    for (j = 0; j < t->vectors; j++)
+        whole &= t->column[j + 1] - t->column[j] == V_WIDTH &&
+                 CNV__NAME(run)(g->c_col + t->column[j], V_WIDTH) == V_WIDTH;
+    for (i = 0; i < g->m; i += TILE_ROWS, a += (size_t)TILE_ROWS * (size_t)g->k) {
+        int here = whole && i + TILE_ROWS <= g->m;
+        for (r = 0; r < TILE_ROWS; r++)
+            t->c[r] = here ? g->c + g->c_row[i + r] : part + r * TILE_COLUMNS;
+        for (j = 0; j < t->vectors; j++)
+            t->c_col[j] = here ? g->c_col[t->column[j]] : j * V_WIDTH;
+        t->onto = here && onto;
+        if (t->vectors == 1)
+            CNV__NAME(multiply_tile)(1, t, a, here && g->bias && !onto ? g->bias + i : NULL);
+        else if (t->vectors == 2)
+            CNV__NAME(multiply_tile)(2, t, a, here && g->bias && !onto ? g->bias + i : NULL);
+        else
+            CNV__NAME(multiply_tile)(TILE_VECTORS, t, a,
+                                     here && g->bias && !onto ? g->bias + i : NULL);
+        if (!here) CNV__NAME(put)(g, i, t, onto, part);
     }
 }
 
 /* Columns j0 ... j1-1 of the product g. One panel of B, CNV__DEPTH rows deep, is packed at a time;
    it stays in the first-level cache while all rows of A pass by, which stay in the second-level
-   cache from panel to panel. */
+   cache from panel to panel. With read_on B is not packed, but read where it is. */
 static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *panel)
 {
-    cnv_real tile[TILE_ROWS * TILE_COLUMNS], *out[TILE_ROWS];
-    int run[CNV__MAX_TILE + 1], d0, i, j, r;
+    int packed_row[CNV__DEPTH], packed_width = 0, read = g->read_on && V_WIDTH > 1, d0, j, i;
+    CNV__NAME(tile) t;
     for (d0 = 0; d0 < g->k; d0 += CNV__DEPTH) {
-        int depth = g->k - d0 < CNV__DEPTH ? g->k - d0 : CNV__DEPTH, onto = g->add || d0 > 0;
-        for (j = j0; j < j1; j += TILE_COLUMNS) {
-            int lanes = j1 - j < TILE_COLUMNS ? j1 - j : TILE_COLUMNS;
-            int vectors = lanes > 2 * V_WIDTH ? TILE_VECTORS : (lanes + V_WIDTH - 1) / V_WIDTH;
-            int width = vectors * V_WIDTH, runs = CNV__NAME(runs)(g->c_col + j, lanes, run);
-            CNV__NAME(pack)(g->b, g->b_col + j, lanes, g->b_row + d0, depth, width, panel);
-            for (i = 0; i < g->m; i += TILE_ROWS) {
-                const cnv_real *a = g->a + (size_t)i * (size_t)g->k + (size_t)d0 * TILE_ROWS;
-                int whole = runs == 1 && lanes == width && i + TILE_ROWS <= g->m;
-                for (r = 0; r < TILE_ROWS; r++)
-                    out[r] = whole ? g->c + g->c_row[i + r] + g->c_col[j] : tile + r * TILE_COLUMNS;
-                CNV__NAME(tile)(vectors, depth, a, panel,
-                                whole && g->bias && !onto ? g->bias + i : NULL, whole && onto, out);
-                if (!whole) CNV__NAME(put)(g, i, j, run, runs, onto, tile);
-            }
+        t.depth = g->k - d0 < CNV__DEPTH ? g->k - d0 : CNV__DEPTH;
+        for (j = j0; j < j1; j = t.column[t.vectors]) {
+            int width;
+            CNV__NAME(plan)(g, j, j1, read, &t);
+            width = t.vectors * V_WIDTH;
+            t.onto = g->add || d0 > 0;
+            t.b_row = read ? g->b_row + d0 : packed_row;
+            for (i = 0; i < t.vectors; i++)
+                t.b[i] = read ? g->b + g->b_col[t.column[i]] : panel + i * V_WIDTH;
+            for (i = 0; width != packed_width && i < CNV__DEPTH; i++) packed_row[i] = i * width;
+            packed_width = width;
+            if (!read)
+                CNV__NAME(pack)(g->b, g->b_col + j, t.column[t.vectors] - j, g->b_row + d0, t.depth,
+                                width, panel);
+            CNV__NAME(sweep)(g, &t, g->a + (size_t)d0 * TILE_ROWS);
         }
     }
 }
@@ -1742,7 +1781,7 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 
 /* What the dispatcher needs to know of this instruction set: see section 6. */
 static const cnv__kernels CNV__NAME(kernels) = {
-    CNV__SET_NAME, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
+    CNV__SET_NAME, V_WIDTH, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
     CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
     CNV__NAME(winograd_input), CNV__NAME(winograd_output),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
@@ -2048,6 +2087,8 @@ typedef struct {
     int groups, group_c, group_k, taps; /* a group's channels and filters; taps = group_c * R * S */
     int padded_h, padded_w, pad; /* pad: the image must be copied into a larger one first */
     int hands;                   /* into which the columns of that copy are dealt, see below */
+    int flip;                    /* the filters are those of another convolution, see below */
+    int read_on;                 /* the images are read where they are, not packed */
     int images;                  /* how many images are done at once */
     int *tap, *pixel;            /* [taps], [images*p*q]: the two tables above */
     int *y_row, *y_col;          /* [group_k], [images*p*q]: the same for y */
@@ -2100,6 +2141,17 @@ static int cnv__conv_sizes(cnv__conv *conv, const cnv_tensor *x, const cnv_tenso
     return 1;
 }
 
+/* w_row = [k] and w_col = [c][r][s]. Flipped, the weights are another convolution's [c][k][r][s],
+   and each filter is turned by 180 degrees. */
+static void cnv__weight_tables(cnv__conv *conv)
+{
+    int area = conv->win.kernel_h * conv->win.kernel_w, c;
+    cnv__count_by(conv->w_row, conv->group_k, 0, conv->flip ? area : conv->taps);
+    for (c = 0; conv->flip && c < conv->group_c; c++)
+        cnv__count_by(conv->w_col + c * area, area, (c * conv->group_k + 1) * area - 1, -1);
+    if (!conv->flip) cnv__count_by(conv->w_col, conv->taps, 0, 1);
+}
+
 /* tap = [c][r][s] and pixel = [n][p][q], as offsets into the padded images. Neighbours among the
    pixels must be neighbours in memory, so that vectors can be loaded. With a stride they are not:
    therefore the copy with the padding deals each row's columns out to as many hands, column u to
@@ -2123,8 +2175,7 @@ static void cnv__conv_tables(cnv__conv *conv)
         y_col = cnv__count_by(y_col, conv->p * conv->q, i * conv->k * conv->p * conv->q, 1);
     }
     cnv__count_by(conv->y_row, conv->group_k, 0, conv->p * conv->q);
-    cnv__count_by(conv->w_row, conv->group_k, 0, conv->taps);
-    cnv__count_by(conv->w_col, conv->taps, 0, 1);
+    cnv__weight_tables(conv);
 }
 
 /* Lays out the memory: the real numbers first, then the tables. Packed weights have their place
@@ -2132,11 +2183,11 @@ static void cnv__conv_tables(cnv__conv *conv)
 static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cnv_workspace *ws)
 {
     size_t image = conv->pad ? (size_t)conv->images * (size_t)conv->c *
-                               (size_t)conv->padded_h * (size_t)conv->padded_w : 0;
+                               (size_t)conv->padded_h * (size_t)conv->padded_w +
+                               CNV__TILES_MORE : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
-    size_t rows = (size_t)cnv__round_up(conv->group_k, cnv__use()->tile_rows) +
-                  (size_t)conv->group_c;
+    size_t rows = (size_t)conv->group_k + (size_t)conv->group_c + CNV__FILTERS;
     size_t taps = (size_t)conv->taps;
     size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
     size_t ints = 2 * (columns + rows + taps);
@@ -2206,6 +2257,7 @@ static const cnv_real *cnv__conv_pad(const cnv__conv *conv, const cnv_real *x, i
     int i, planes = count * conv->c;
     x += (size_t)first * (size_t)conv->c * plane;
     if (!conv->pad) return x;
+    memset(conv->image + (size_t)planes * padded, 0, CNV__TILES_MORE * sizeof *x);
     CNV__PARALLEL_FOR((size_t)planes * padded > CNV__BLOCK)
     for (i = 0; i < planes; i++) {
         cnv_real *to = conv->image + (size_t)i * padded;
@@ -2272,6 +2324,16 @@ static size_t cnv__packed_size(int groups, int m, int depth)
     return (size_t)groups * (size_t)cnv__round_up(m, cnv__use()->tile_rows) * (size_t)depth;
 }
 
+/* Whether images are read where they are, not packed: if that costs less. A panel is packed once
+   for all filters; but without it each row of the output ends with a vector that is not full. */
+static int cnv__conv_reads(const cnv__conv *conv)
+{
+    const cnv__kernels *kernels = cnv__use();
+    double empty = (double)(cnv__round_up(conv->q, kernels->width) - conv->q) / conv->q;
+    return conv->pad && conv->group_k <= 16 * kernels->tile_rows &&
+           empty * conv->group_k <= 0.5 * kernels->tile_rows;
+}
+
 /* y = convolution with weights packed per group as [group_k][taps]. The workhorse. */
 static void cnv__conv_run(const cnv__conv *conv, const cnv_real *x, const cnv_real *packed,
                           const cnv_real *bias, cnv_real *y)
@@ -2283,7 +2345,7 @@ static void cnv__conv_run(const cnv__conv *conv, const cnv_real *x, const cnv_re
         for (group = 0; group < conv->groups; group++) {
             size_t k0 = (size_t)group * (size_t)conv->group_k;
             cnv__product g;
-            g.m = conv->group_k, g.k = conv->taps, g.add = 0;
+            g.m = conv->group_k, g.k = conv->taps, g.add = 0, g.read_on = conv->read_on;
             g.a = packed + (size_t)group * cnv__packed_size(1, conv->group_k, conv->taps);
             g.b = image + group * conv->group_c * plane, g.b_row = conv->tap, g.b_col = conv->pixel;
             g.c = y + ((size_t)first * (size_t)conv->k + k0) * (size_t)area;
@@ -2294,7 +2356,7 @@ static void cnv__conv_run(const cnv__conv *conv, const cnv_real *x, const cnv_re
     }
 }
 
-/* Packs weight [K,C/groups,R,S] as the forward pass wants it. */
+/* Packs the weights as the forward pass wants them. */
 static void cnv__conv_pack(const cnv__conv *conv, const cnv_real *weight, cnv_real *packed)
 {
     size_t weights = (size_t)conv->group_k * (size_t)conv->taps;
@@ -2306,56 +2368,70 @@ static void cnv__conv_pack(const cnv__conv *conv, const cnv_real *weight, cnv_re
 }
 
 /* Winograd's way, see 5.2. Tiles are numbered through all images; CNV__TILES of them are taken into
-   the other basis, multiplied and taken back at a time, so that they stay in the cache. */
+   the other basis, multiplied with CNV__FILTERS filters at a time and taken back, so that they stay
+   in the cache. Filters in that basis are 4 times as large. They are kept when they are needed more
+   than once and not too large; else each lot of them is made when its turn comes. */
 static int cnv__winograd_allowed = 1;
 
 CNVDEF void cnv_use_winograd(int on) { cnv__winograd_allowed = on; }
 
 typedef struct {
-    const cnv__conv *conv;
+    cnv__conv *conv;
     int across, down, total;     /* tiles in a row, in a column, in all images */
     int stride;                  /* numbers from a row of v and m to the next */
+    int keep;                    /* u holds all filters, not only one lot */
     size_t u_step, v_step, m_step; /* from one of the 36 matrices to the next */
-    const cnv_real *x, *u, *bias;
-    cnv_real *y;
+    const cnv_real *x, *weight, *bias;
+    cnv_real *u, *y;
 } cnv__winograd;
 
-/* Whether it is faster. There must be enough tiles for one vector, and for the 36 numbers of each
-   filter and channel that are read; many more if these are made for this call alone. */
-static int cnv__winograd_wins(const cnv__conv *conv, int kept)
+/* Whether it is faster: there must be channels enough, and tiles enough for one vector. */
+static int cnv__winograd_wins(const cnv__conv *conv)
 {
     const cnv_window *win = &conv->win;
-    double outputs = (double)conv->p * conv->q, filters = (double)conv->c * conv->k;
     return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
            win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
            win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16 &&
-           outputs >= (kept ? 14 * 14 : 56 * 56) && filters <= 400 * outputs;
+           (double)conv->p * conv->q >= 14 * 14;
 }
 
-static cnv__winograd cnv__winograd_sizes(const cnv__conv *conv)
+static int cnv__winograd_blocks(const cnv__winograd *w)
 {
+    return (w->total + CNV__TILES - 1) / CNV__TILES;
+}
+
+static cnv__winograd cnv__winograd_sizes(cnv__conv *conv)
+{
+    const size_t line = 16; /* without it the 36 matrices might share one set of cache lines */
     cnv__winograd w;
-    size_t rows = (size_t)cnv__round_up(conv->k, cnv__use()->tile_rows);
+    int filters;
     memset(&w, 0, sizeof w);
     w.conv = conv;
     w.across = cnv__round_up(conv->q, 4) / 4, w.down = cnv__round_up(conv->p, 4) / 4;
     w.total = conv->n * w.across * w.down;
     w.stride = CNV__TILES + CNV__TILES_MORE;
-    w.u_step = rows * (size_t)conv->c;
-    w.v_step = (size_t)(conv->c * w.stride) + 16; /* no power of two: bad for caches */
-    w.m_step = rows * (size_t)w.stride + 16;
+    w.keep = (double)conv->k * conv->c < 100000 || cnv__winograd_blocks(&w) > 1;
+    filters = w.keep ? cnv__round_up(conv->k, cnv__use()->tile_rows) : CNV__FILTERS;
+    w.u_step = (size_t)filters * (size_t)conv->c + line;
+    w.v_step = (size_t)conv->c * (size_t)w.stride + line;
+    w.m_step = (size_t)CNV__FILTERS * (size_t)w.stride + line;
     return w;
 }
 
-/* u from the weights as the plain way packs them: panels of [c][3*r + s][tile_rows] */
-static void cnv__winograd_pack(const cnv__winograd *w, const cnv_real *plain, cnv_real *u)
+/* Filters k ... k+count-1 into the other basis; u is where the first of them goes */
+static void cnv__winograd_pack(const cnv__winograd *w, int k, int count, cnv_real *plain,
+                               cnv_real *u)
 {
     const cnv__kernels *kernels = cnv__use();
-    int c = w->conv->c, rows = kernels->tile_rows, k;
-    CNV__PARALLEL_FOR(w->u_step > CNV__BLOCK)
-    for (k = 0; k < w->conv->k; k += rows)
-        kernels->winograd_filters(c, plain + (size_t)k * (size_t)(c * 9),
-                                  u + (size_t)k * (size_t)c, w->u_step);
+    const cnv__conv *conv = w->conv;
+    int i, rows = kernels->tile_rows;
+    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
+    for (i = 0; i < count; i += rows) {
+        cnv_real *panel = plain + (size_t)i * (size_t)conv->taps;
+        kernels->pack(w->weight, conv->w_row + k + i, count - i < rows ? count - i : rows,
+                      conv->w_col, conv->taps, rows, panel);
+        kernels->winograd_filters(conv->c, panel, u + (size_t)i * (size_t)conv->c, w->u_step);
+    }
 }
 
 /* Of `count` tiles from `tile` on: how many are neighbours in a row, and where the first one is. */
@@ -2411,18 +2487,19 @@ static void cnv__winograd_out(const cnv__winograd *w, int tile, int count, int k
     }
 }
 
-/* m = u v for every `each`-th of the 36 matrices */
-static void cnv__winograd_products(const cnv__winograd *w, int first, int each, int columns,
-                                   const cnv_real *v, cnv_real *m, cnv_real *panel)
+/* m = u v of a lot of filters, for every `each`-th of the 36 matrices */
+static void cnv__winograd_products(const cnv__winograd *w, int first, int each, int filters,
+                                   int columns, const cnv_real *u, const cnv_real *v, cnv_real *m,
+                                   cnv_real *panel)
 {
     const cnv__conv *conv = w->conv;
     cnv__product g;
     int i;
-    g.m = cnv__round_up(conv->k, cnv__use()->tile_rows), g.k = conv->c;
+    g.m = cnv__round_up(filters, cnv__use()->tile_rows), g.k = conv->c;
     g.b_row = conv->tap, g.c_row = conv->y_row, g.b_col = conv->y_col, g.c_col = conv->y_col;
-    g.bias = NULL, g.add = 0;
+    g.bias = NULL, g.add = 0, g.read_on = 1;
     for (i = first; i < 36; i += each) {
-        g.a = w->u + (size_t)i * w->u_step, g.b = v + (size_t)i * w->v_step;
+        g.a = u + (size_t)i * w->u_step, g.b = v + (size_t)i * w->v_step;
         g.c = m + (size_t)i * w->m_step;
         cnv__use()->product(&g, 0, columns, panel);
     }
@@ -2432,33 +2509,37 @@ static void cnv__winograd_products(const cnv__winograd *w, int first, int each, 
 static void cnv__winograd_block(const cnv__winograd *w, int tile, cnv_real *memory, cnv_real *panel)
 {
     const cnv__kernels *kernels = cnv__use();
-    int count = w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES, i;
+    int count = w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES, k0, i;
     int columns = cnv__round_up(count, CNV__TILES_MORE), threads = cnv__threads();
-    cnv_real *v = memory, *m = memory + 36 * w->v_step;
+    cnv_real *v = memory, *m = v + 36 * w->v_step, *plain = m + 36 * w->m_step;
     CNV__PARALLEL_FOR(threads > 1)
     for (i = 0; i < w->conv->c; i++) cnv__winograd_in(w, tile, count, i, v + i * w->stride);
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < threads; i++)
-        cnv__winograd_products(w, i, threads, columns, v, m,
-                               panel + i * CNV__DEPTH * kernels->tile_columns);
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < w->conv->k; i++) cnv__winograd_out(w, tile, count, i, m + i * w->stride);
+    for (k0 = 0; k0 < w->conv->k; k0 += CNV__FILTERS) {
+        int filters = w->conv->k - k0 < CNV__FILTERS ? w->conv->k - k0 : CNV__FILTERS;
+        cnv_real *u = w->keep ? w->u + (size_t)k0 * (size_t)w->conv->c : w->u;
+        if (!w->keep) cnv__winograd_pack(w, k0, filters, plain, u);
+        CNV__PARALLEL_FOR(threads > 1)
+        for (i = 0; i < threads; i++)
+            cnv__winograd_products(w, i, threads, filters, columns, u, v, m,
+                                   panel + i * CNV__DEPTH * kernels->tile_columns);
+        CNV__PARALLEL_FOR(threads > 1)
+        for (i = 0; i < filters; i++)
+            cnv__winograd_out(w, tile, count, k0 + i, m + i * w->stride);
+    }
 }
 
-/* The tables of those products: rows of v and m lie `stride` apart, columns side by side. */
-static void cnv__winograd_tables(cnv__conv *conv, int stride)
-{
-    int rows = cnv__round_up(conv->k, cnv__use()->tile_rows), i;
-    for (i = 0; i < conv->c; i++) conv->tap[i] = i * stride;
-    for (i = 0; i < rows; i++) conv->y_row[i] = i * stride;
-}
-
-static void cnv__winograd_convolve(const cnv__winograd *w)
+/* y = the convolution of x; u already holds the filters if they are kept and not `fresh` */
+static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
 {
     const cnv__conv *conv = w->conv;
-    int blocks = (w->total + CNV__TILES - 1) / CNV__TILES, threads = cnv__threads(), i;
+    int blocks = cnv__winograd_blocks(w), threads = cnv__threads(), i;
     int sharers = blocks >= threads ? threads : 1; /* few blocks are shared from within */
     size_t memory = 36 * (w->v_step + w->m_step);
+    for (i = 0; w->keep && fresh && i < conv->k; i += CNV__FILTERS)
+        cnv__winograd_pack(w, i, conv->k - i < CNV__FILTERS ? conv->k - i : CNV__FILTERS,
+                           conv->work, w->u + (size_t)i * (size_t)conv->c);
+    cnv__count_by(conv->tap, conv->c, 0, w->stride); /* rows of v and m, the products' tables */
+    cnv__count_by(conv->y_row, CNV__FILTERS, 0, w->stride);
     CNV__PARALLEL_FOR(sharers > 1)
     for (i = 0; i < sharers; i++) {
         int block;
@@ -2468,33 +2549,44 @@ static void cnv__winograd_convolve(const cnv__winograd *w)
     }
 }
 
-/* y = the convolution of x. `pack` packs the weights; `kept`, if not NULL, holds them packed from
-   call to call, and is filled when it has another size: with kept->n 0, or for another way. */
-static int cnv__convolve(cnv__conv *conv, const cnv_real *x, const cnv_real *weight,
-                         void (*pack)(const cnv__conv *, const cnv_real *, cnv_real *),
-                         const cnv_real *bias, cnv_real *y, cnv_workspace *ws, cnv_tensor *kept)
+static int cnv__convolve_winograd(cnv__conv *conv, const cnv_real *x, const cnv_real *weight,
+                                  const cnv_real *bias, cnv_real *y, cnv_workspace *ws,
+                                  cnv_tensor *kept)
 {
-    size_t plain = cnv__packed_size(conv->groups, conv->group_k, conv->taps), size = plain;
     cnv__winograd w = cnv__winograd_sizes(conv);
-    int fresh, winograd = cnv__winograd_wins(conv, kept != NULL);
-    cnv_real *packed;
-    if (winograd) {
-        size = 36 * w.u_step, conv->pad = 0;
-        conv->work_size = 36 * (w.v_step + w.m_step) * (size_t)cnv__threads();
-    }
+    size_t size = 36 * w.u_step, plain = (size_t)CNV__FILTERS * (size_t)conv->taps;
+    size_t memory = 36 * (w.v_step + w.m_step);
+    int fresh;
+    if (!w.keep) kept = NULL;
     if (kept && kept->n && (size_t)kept->w != size) kept->n = 0;
     fresh = !kept || !kept->n;
-    if (winograd && fresh && conv->work_size < plain) conv->work_size = plain;
+    conv->pad = 0;
+    conv->work_size = w.keep ? memory * (size_t)cnv__threads() : memory + plain;
+    if (conv->work_size < plain) conv->work_size = plain;
+    if (!cnv__conv_memory(conv, size, kept, ws)) return 0;
+    w.x = x, w.weight = weight, w.bias = bias, w.y = y, w.u = kept ? kept->data : conv->packed;
+    cnv__winograd_convolve(&w, fresh);
+    cnv__conv_end(conv);
+    return 1;
+}
+
+/* y = the convolution of x. `kept`, if not NULL, holds the packed weights from call to call, and is
+   filled when it has another size: with kept->n 0, or for another way. */
+static int cnv__convolve(cnv__conv *conv, const cnv_real *x, const cnv_real *weight,
+                         const cnv_real *bias, cnv_real *y, cnv_workspace *ws, cnv_tensor *kept)
+{
+    size_t size = cnv__packed_size(conv->groups, conv->group_k, conv->taps);
+    int fresh;
+    cnv_real *packed;
+    if (cnv__winograd_wins(conv))
+        return cnv__convolve_winograd(conv, x, weight, bias, y, ws, kept);
+    if (kept && kept->n && (size_t)kept->w != size) kept->n = 0;
+    fresh = !kept || !kept->n;
     if (!cnv__conv_memory(conv, size, kept, ws)) return 0;
     packed = kept ? kept->data : conv->packed;
-    if (fresh) pack(conv, weight, winograd ? conv->work : packed);
-    if (winograd) {
-        if (fresh) cnv__winograd_pack(&w, conv->work, packed);
-        w.x = x, w.u = packed, w.bias = bias, w.y = y;
-        cnv__winograd_tables(conv, w.stride);
-        cnv__winograd_convolve(&w);
-    } else
-        cnv__conv_run(conv, x, packed, bias, y);
+    if (fresh) cnv__conv_pack(conv, weight, packed);
+    conv->read_on = cnv__conv_reads(conv);
+    cnv__conv_run(conv, x, packed, bias, y);
     cnv__conv_end(conv);
     return 1;
 }
@@ -2509,8 +2601,8 @@ static int cnv__conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight,
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(bias));
     return cnv_tensor_resize(y, conv.n, conv.k, conv.p, conv.q) &&
-           cnv__convolve(&conv, x->data, weight->data, cnv__conv_pack, bias ? bias->data : NULL,
-                         y->data, ws, kept);
+           cnv__convolve(&conv, x->data, weight->data, bias ? bias->data : NULL, y->data, ws,
+                         kept);
 }
 
 CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
@@ -2543,19 +2635,6 @@ static cnv_window cnv__conv_flip_window(const cnv_window *win)
     return flip;
 }
 
-/* Packs weight [K,C/groups,R,S] as filters [C][K/groups,R,S], each turned by 180 degrees. `conv` is
-   the other convolution: its group_k are our channels, its taps our (k,r,s). */
-static void cnv__conv_flip_pack(const cnv__conv *conv, const cnv_real *weight, cnv_real *packed)
-{
-    int area = conv->win.kernel_h * conv->win.kernel_w, taps = conv->group_k * area, group, c, t;
-    size_t size = cnv__packed_size(1, conv->group_k, conv->taps);
-    for (c = 0; c < conv->group_k; c++) conv->w_row[c] = c * area;
-    for (t = 0; t < conv->taps; t++) conv->w_col[t] = t / area * taps + area - 1 - t % area;
-    for (group = 0; group < conv->groups; group++)
-        cnv__pack_rows(weight + (size_t)group * (size_t)conv->group_c * (size_t)taps, conv->w_row,
-                       conv->group_k, conv->w_col, conv->taps, packed + (size_t)group * size);
-}
-
 static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *weight,
                                      const cnv_window *win, int groups, cnv_tensor *dx,
                                      cnv_workspace *ws, cnv_tensor *kept)
@@ -2563,9 +2642,9 @@ static int cnv__conv2d_backward_flip(const cnv_tensor *dy, const cnv_tensor *wei
     cnv__conv conv;
     cnv_window flip = cnv__conv_flip_window(win);
     cnv_tensor turned = cnv_tensor_view(NULL, dx->c, weight->n / groups, weight->h, weight->w);
-    return cnv__conv_sizes(&conv, dy, &turned, &flip, groups) &&
-           cnv__convolve(&conv, dy->data, weight->data, cnv__conv_flip_pack, NULL, dx->data, ws,
-                         kept);
+    if (!cnv__conv_sizes(&conv, dy, &turned, &flip, groups)) return 0;
+    conv.flip = 1;
+    return cnv__convolve(&conv, dy->data, weight->data, NULL, dx->data, ws, kept);
 }
 
 /* With a stride there is no such convolution, but one that gives a patch of stride_h x stride_w
@@ -2699,7 +2778,7 @@ static void cnv__conv_add_back(const cnv__conv *conv, int part, const cnv_real *
     g.b_row = conv->y_row, g.b_col = conv->y_col;
     g.c = to + (size_t)(group * conv->group_c) * (size_t)(conv->padded_h * conv->padded_w);
     g.c_row = conv->tap + c * area, g.c_col = conv->pixel;
-    g.bias = NULL, g.add = 1;
+    g.bias = NULL, g.add = 1, g.read_on = 0;
     cnv__use()->product(&g, 0, conv->p * conv->q, panel);
 }
 
@@ -2847,7 +2926,7 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
         g.m = conv->group_k, g.k = count * area, g.a = conv->packed;
         g.b = last, g.b_row = conv->pixel, g.b_col = conv->tap;
         g.c = sum, g.c_row = conv->w_row, g.c_col = conv->w_col;
-        g.bias = NULL, g.add = first > 0;
+        g.bias = NULL, g.add = first > 0, g.read_on = 0;
         cnv__run_product(&g, conv->taps, conv->panel);
     }
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
@@ -2948,7 +3027,7 @@ static int cnv__multiply_matrices(const cnv__matrices *g, const cnv_real *a, con
     cnv__pack_rows(a, a_row, g->m, a_col, g->k, real);
     product.m = g->m, product.k = g->k, product.a = real, product.b = b, product.c = c;
     product.b_row = b_row, product.b_col = b_col, product.c_row = c_row, product.c_col = c_col;
-    product.bias = NULL, product.add = g->add;
+    product.bias = NULL, product.add = g->add, product.read_on = 0;
     cnv__run_product(&product, g->n, real + packed);
     cnv_workspace_free(&own);
     return 1;
