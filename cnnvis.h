@@ -872,14 +872,35 @@ typedef struct {
     cnv_real rate, root, eps, keep, beta1, beta2, gain1, gain2; /* gain = 1 - beta */
 } cnv__adam;
 
-/* A span: neighbouring windows of one output row of pooling that have the same taps on the image.
-   Tap (r,s) of the i-th is the pixel corner + r * row + s * column + i * step of the plane. */
+/* A span: neighbouring windows of pooling that have the same columns of taps on the image, with all
+   that are below them. Planes are [H,W] -> [P,Q]. */
 typedef struct {
-    int n;                     /* how many windows */
-    int corner, row, column, step;
-    int r0, r1, s0, s1;        /* the taps on the image: r0 <= r < r1, s0 <= s < s1 */
-    cnv_real share;            /* 1 / the area that average pooling divides by */
+    const cnv_window *win;
+    int h, w, p, q;
+    int first, n;              /* windows first ... first + n - 1 of each row of windows */
+    int left, columns;         /* the first tap's column in the first of them; taps in a row */
+    int down, right, step;     /* how far apart taps are, below and beside each other; windows */
+    int readable;              /* how much of x there is from the plane's beginning on */
+    int padding;               /* whether average pooling counts the padding, */
+    cnv_real share;            /* and 1 / the number of columns that it counts */
 } cnv__span;
+
+/* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
+static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, int *r1)
+{
+    *r0 = start < 0 ? (-start + dilation - 1) / dilation : 0;
+    *r1 = start < size ? (size - start + dilation - 1) / dilation : 0;
+    if (*r1 > kernel) *r1 = kernel;
+    if (*r0 > *r1) *r0 = *r1;
+}
+
+/* 1 / how many taps count in one direction: those on the image, or on image and padding. */
+static cnv_real cnv__share(int start, int kernel, int dilation, int size, int before, int after)
+{
+    int r0, r1;
+    cnv__clip(start + before, kernel, dilation, size + before + after, &r0, &r1);
+    return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
+}
 
 /* The matrices of Winograd's convolution F(4x4, 3x3), see 5.2 (Lavin & Gray 2016) */
 static const cnv_real cnv__winograd_bt[6][6] = {
@@ -926,10 +947,11 @@ typedef struct {
                 cnv_real *m, cnv_real *w);
     void (*adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m, cnv_real *v,
                  cnv_real *w);
-    void (*max_span)(const cnv__span *a, const cnv_real *x, cnv_real *y, cnv_real *switches);
-    void (*unpool_pairs)(int n, const cnv_real *dy, const cnv_real *switches, int place,
-                         cnv_real *dx);
-    void (*mean_span)(const cnv__span *a, const cnv_real *x, cnv_real *y);
+    int (*max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
+                    cnv_real *switches);
+    void (*unpool_pairs)(const cnv_real *dy, const cnv_real *switches, int p_count, int q_count,
+                         cnv_real *dx, int h, int w);
+    void (*mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y);
     void (*mean_span_backward)(const cnv__span *a, const cnv_real *dy, cnv_real *dx);
 } cnv__kernels;
 
@@ -939,6 +961,49 @@ typedef struct {
 #else
 #define CNV__WORD static inline
 #endif
+
+/* How many rows of taps windows in row p have on the image; the first one's place. */
+CNV__WORD int cnv__span_rows(const cnv__span *a, int p, int *place)
+{
+    const cnv_window *win = a->win;
+    int top = p * win->stride_h - win->pad_top, r0 = 0, r1 = win->kernel_h;
+    if (top < 0 || top + (r1 - 1) * win->dilation_h >= a->h)
+        cnv__clip(top, win->kernel_h, win->dilation_h, a->h, &r0, &r1);
+    *place = top * a->w + r0 * a->down + a->left;
+    return r1 - r0;
+}
+
+/* Whether `most` windows can be read from there on without leaving x, if there are fewer. */
+CNV__WORD int cnv__span_readable(const cnv__span *a, int place, int rows, int most)
+{
+    return a->n >= most || place + (rows - 1) * a->down + (a->columns - 1) * a->right +
+        (most - 1) * a->step < a->readable;
+}
+
+/* How many lanes of a vector may be written to [P,Q] from there on. What follows the windows that
+   lie on the image from left to right will be written later. */
+CNV__WORD int cnv__span_lanes(const cnv__span *a, int out, int width)
+{
+    int on_image = a->columns == a->win->kernel_w;
+    return a->n >= width || (on_image && a->p * a->q - out >= width) ? width : a->n;
+}
+
+/* 2 or 3 for squares of that size at stride 2, else 0. */
+static int cnv__span_size(const cnv__span *a)
+{
+    int size = a->win->kernel_h, twos = a->step == 2 && a->right == 1 && a->columns == size;
+    return twos && (size == 2 || size == 3) ? size : 0;
+}
+
+/* 1 / the area that average pooling divides by in row p, with so many rows of taps. */
+static cnv_real cnv__span_share(const cnv__span *a, int p, int rows)
+{
+    const cnv_window *win = a->win;
+    if (rows == win->kernel_h) return a->share * (1 / (cnv_real)rows);
+    return a->share * cnv__share(p * win->stride_h - win->pad_top, win->kernel_h, win->dilation_h,
+                                 a->h, a->padding ? win->pad_top : 0,
+                                 a->padding ? win->pad_bottom : 0);
+}
 
 /* Small loops of known length are to be unrolled, so that a tile's sums stay in registers. */
 #if defined __clang__
@@ -1038,23 +1103,25 @@ enum {
     CNV__PICK3((a) < 0 ? 0 : (a), _mm256_max_ps(_mm256_setzero_ps(), a), \
                vmaxq_f32(a, vdupq_n_f32(0)))
 
-/* comparisons give masks: a > b; a == b; both of two masks */
+/* the greater of two, neither of them a NaN */
+#define v_max(a, b) CNV__PICK3((a) > (b) ? (a) : (b), _mm256_max_ps(a, b), vmaxq_f32(a, b))
+
+/* comparisons give masks: a > b; a == b; a or b is a NaN; both of two masks, one of them */
 #define v_greater(a, b) \
     CNV__PICK3((a) > (b), _mm256_cmp_ps(a, b, _CMP_GT_OQ), vcgtq_f32(a, b))
 #define v_equal(a, b) CNV__PICK3((a) == (b), _mm256_cmp_ps(a, b, _CMP_EQ_OQ), vceqq_f32(a, b))
+#define v_unordered(a, b) \
+    CNV__PICK3((a) != (a) || (b) != (b), _mm256_cmp_ps(a, b, _CMP_UNORD_Q), \
+               vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b))))
 #define v_both(m, n) CNV__PICK3((m) && (n), _mm256_and_ps(m, n), vandq_u32(m, n))
-/* a > b, or a is the first NaN: "not a <= b" is true for a NaN, "b == b" only without one */
-#define v_beats(a, b) \
-    CNV__PICK3(!((a) <= (b)) && (b) == (b), \
-               _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_NLE_UQ), _mm256_cmp_ps(b, b, _CMP_ORD_Q)), \
-               vandq_u32(vmvnq_u32(vcleq_f32(a, b)), vceqq_f32(b, b)))
+#define v_either(m, n) CNV__PICK3((m) || (n), _mm256_or_ps(m, n), vorrq_u32(m, n))
+/* whether the mask says yes for any lane */
+#define v_any(m) CNV__PICK3((m), (_mm256_movemask_ps(m) != 0), (vmaxvq_u32(m) != 0))
 
-/* masks choose: a where the mask says yes, else 0; a where yes, else b */
+/* a where the mask says yes, else 0 */
 #define v_keep(m, a) \
     CNV__PICK3((m) ? (a) : 0, _mm256_and_ps(m, a), \
                vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))))
-#define v_choose(m, a, b) \
-    CNV__PICK3((m) ? (a) : (b), _mm256_blendv_ps(b, a, m), vbslq_f32(m, a, b))
 
 /* Words of more than a line. The first n lanes (n <= V_WIDTH) from memory, the others 0: nothing
    beyond p[n-1] is touched. */
@@ -1109,8 +1176,17 @@ CNV__WORD V_TYPE CNV__NAME(load_second)(const cnv_real *p)
 #endif
 }
 
-/* V_WIDTH numbers `step` apart; step is 1 or 2, in the scalar set any. */
-#define v_load_step(p, step) ((step) == 2 ? CNV__NAME(load_second)(p) : v_load(p))
+/* V_WIDTH numbers `step` apart. */
+CNV__WORD V_TYPE CNV__NAME(load_step)(const cnv_real *p, int step)
+{
+    cnv_real lanes[V_WIDTH];
+    int i;
+    if (step == 1) return v_load(p);
+    if (step == 2) return CNV__NAME(load_second)(p);
+    for (i = 0; i < V_WIDTH; i++) lanes[i] = p[i * step];
+    return v_load(lanes);
+}
+#define v_load_step CNV__NAME(load_step)
 
 /* Takes pairs apart: of 2 * V_WIDTH numbers in two vectors, those at even and those at odd places.
    */
@@ -1207,6 +1283,32 @@ CNV__WORD void CNV__NAME(add_step)(cnv_real *p, V_TYPE a, int step)
     v_store(p + V_WIDTH, high);
 }
 #define v_add_step CNV__NAME(add_step)
+
+/* The taps of a row of windows that are 2 or 3 wide, at stride 2: from p, p + 1 and p + 2 on. */
+CNV__WORD void CNV__NAME(load_taps)(const cnv_real *p, int size, V_TYPE *taps)
+{
+#if CNV__SET == CNV__SCALAR
+    taps[0] = p[0], taps[1] = p[1];
+#else
+    v_unzip(v_load(p), v_load(p + V_WIDTH), &taps[0], &taps[1]);
+#endif
+    if (size == 3) taps[2] = v_load_step(p + 2, 2);
+}
+#define v_load_taps CNV__NAME(load_taps)
+
+/* The first n lanes, all of them or none, for any n. */
+CNV__WORD V_TYPE CNV__NAME(load_lanes)(const cnv_real *p, int n)
+{
+    return n >= V_WIDTH ? v_load(p) : n > 0 ? v_load_first(p, n) : v_zero();
+}
+#define v_load_lanes CNV__NAME(load_lanes)
+
+CNV__WORD void CNV__NAME(store_lanes)(cnv_real *p, V_TYPE a, int n)
+{
+    if (n >= V_WIDTH) v_store(p, a);
+    else if (n > 0) v_store_first(p, a, n);
+}
+#define v_store_lanes CNV__NAME(store_lanes)
 
 #endif /* not AVX-512 */
 
@@ -1687,92 +1789,201 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
 
 /* ---- 5.4 Pooling ----
 
-   V_WIDTH windows of a span at once; the last vector does some again that the one before has done.
-   Spans that fill no vector or whose windows are more than 2 apart are for the scalar kernel. x and
-   dx are whole planes; y, switches and dy begin at the span's first window. */
+   V_WIDTH windows of a row at once, in rows p0 <= p < p1 of a span. Where there are more, the last
+   vector does some again that the one before has done; where there are fewer, it goes on behind the
+   row, both in the image and in the result; where the image ends there, the row is for the scalar
+   kernel. x and dx are planes [H,W], y, switches and dy planes [P,Q]. */
+static int CNV__NAME(max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
+                               cnv_real *switches);
+static void CNV__NAME(mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x,
+                                 cnv_real *y);
 
-/* y = the greatest tap, switches = its pixel; the first of equals wins, a NaN over all numbers */
-static void CNV__NAME(max_span)(const cnv__span *a, const cnv_real *x, cnv_real *y,
-                                cnv_real *switches)
+/* One more tap, so far from the first: most = the greatest, late = the distance of the first one
+   that was, nan = there is a NaN, which spoils both. */
+CNV__WORD void CNV__NAME(max_tap)(V_TYPE tap, int distance, V_TYPE *most, V_TYPE *late, V_MASK *nan)
 {
-    const V_TYPE right = v_all((cnv_real)a->column), down = v_all((cnv_real)a->row);
-    int i, r, s;
-    if (V_WIDTH > 1 && (a->n < V_WIDTH || a->step > 2)) {
-        CNV__REST(max_span)(a, x, y, switches);
-        return;
-    }
-    for (i = 0; i < a->n; i += V_WIDTH) {
-        int at = i + V_WIDTH <= a->n ? i : a->n - V_WIDTH;
-        int first = a->corner + at * a->step + a->r0 * a->row + a->s0 * a->column;
-        const cnv_real *row = x + first;
-        V_TYPE best = v_all(-(cnv_real)HUGE_VAL), row_place = v_ramp(first, a->step);
-        V_TYPE place = row_place;
-        for (r = a->r0; r < a->r1; r++, row += a->row, row_place = v_add(row_place, down)) {
-            const cnv_real *tap = row;
-            V_TYPE tap_place = row_place;
-            for (s = a->s0; s < a->s1; s++, tap += a->column, tap_place = v_add(tap_place, right)) {
-                V_TYPE value = v_load_step(tap, a->step);
-                V_MASK better = v_beats(value, best);
-                best = v_choose(better, value, best);
-                place = v_choose(better, tap_place, place);
-            }
-        }
-        v_store(y + at, best);
-        v_store(switches + at, place);
-    }
+    *nan = v_either(*nan, v_unordered(tap, *most));
+    *late = v_max(*late, v_keep(v_greater(tap, *most), v_all((cnv_real)distance)));
+    *most = v_max(tap, *most);
 }
 
-/* One row of dx under n windows that are 2 wide and do not overlap; its first pixel is `place`:
-   dx[2i], dx[2i+1] = dy[i] where switches[i] names that pixel, else 0 */
-static void CNV__NAME(unpool_pairs)(int n, const cnv_real *dy, const cnv_real *switches, int place,
-                                    cnv_real *dx)
+/* All taps of windows at x. Where size isn't 0, they are squares of that size at stride 2; of taps
+   below the image the last one above takes the place: it cannot win again. */
+CNV__WORD void CNV__NAME(max_taps)(const cnv__span *a, int size, int rows, int down,
+                                   const cnv_real *x, V_TYPE *most, V_TYPE *late, V_MASK *nan)
 {
-    V_TYPE even = v_ramp(place, 2), next = v_all(2 * V_WIDTH);
-    int i;
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH, even = v_add(even, next)) {
-        V_TYPE at = v_load(switches + i), slope = v_load(dy + i), low, high;
-        v_zip(v_keep(v_equal(at, even), slope),
-              v_keep(v_equal(at, v_add(even, v_all(1))), slope), &low, &high);
-        v_store(dx + 2 * i, low);
-        v_store(dx + 2 * i + V_WIDTH, high);
+    int r, s;
+    *late = v_zero();
+    if (size) {
+        CNV__UNROLL for (r = 0; r < size; r++) {
+            int distance = (r < rows ? r : rows - 1) * down;
+            V_TYPE tap[3];
+            v_load_taps(x + distance, size, tap);
+            if (r == 0) *most = tap[0];
+            CNV__UNROLL for (s = r == 0; s < size; s++)
+                CNV__NAME(max_tap)(tap[s], distance + s, most, late, nan);
+        }
+        return;
     }
-    for (; i < n; i++) {
-        dx[2 * i] = switches[i] == (cnv_real)(place + 2 * i) ? dy[i] : 0;
-        dx[2 * i + 1] = switches[i] == (cnv_real)(place + 2 * i + 1) ? dy[i] : 0;
+    *most = v_load_step(x, a->step);
+    for (r = 0; r < rows; r++)
+        for (s = 0; s < a->columns; s++) {
+            int distance = r * down + s * a->right;
+            CNV__NAME(max_tap)(v_load_step(x + distance, a->step), distance, most, late, nan);
+        }
+}
+
+/* y = the greatest tap, switches = its place. Returns 1 if they are to be found in another way, for
+   there is a NaN or no tap. Of zeros, which are equal, y may have another's sign. */
+CNV__WORD int CNV__NAME(max_windows)(const cnv__span *a, int size, int p0,
+                                     int p1, const cnv_real *x, cnv_real *y, cnv_real *switches)
+{
+    const int step = size ? 2 : a->step;
+    const V_TYPE ramp = v_ramp(0, step);
+    V_MASK nan = v_unordered(ramp, ramp);
+    int n = a->n, down = a->down, p, i, rest = 0, place;
+    for (p = p0; p < p1; p++) {
+        int rows = cnv__span_rows(a, p, &place), out = p * a->q + a->first;
+        int lanes = cnv__span_lanes(a, out, V_WIDTH);
+        if (rows < 1 || !cnv__span_readable(a, place, rows, V_WIDTH)) {
+            rest |= rows < 1 || CNV__REST(max_span)(a, p, p + 1, x, y, switches);
+            continue;
+        }
+        for (i = 0; i < n; i += V_WIDTH) {
+            int at = i + V_WIDTH <= n || n < V_WIDTH ? i : n - V_WIDTH;
+            V_TYPE most, late, corner = v_add(ramp, v_all((cnv_real)(place + at * step)));
+            CNV__NAME(max_taps)(a, size, rows, down, x + place + at * step, &most, &late, &nan);
+            v_store_lanes(y + out + at, most, lanes);
+            v_store_lanes(switches + out + at, v_add(late, corner), lanes);
+        }
     }
+    return v_any(nan) | rest;
+}
+
+/* Compilers make more of the usual windows when they know them. */
+static int CNV__NAME(max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
+                               cnv_real *switches)
+{
+    int size = cnv__span_size(a);
+    if (size == 2) return CNV__NAME(max_windows)(a, 2, p0, p1, x, y, switches);
+    if (size == 3) return CNV__NAME(max_windows)(a, 3, p0, p1, x, y, switches);
+    return CNV__NAME(max_windows)(a, 0, p0, p1, x, y, switches);
+}
+
+/* dx [H,W] under windows of 2 x 2 side by side: dx[2j], dx[2j+1] = dy[j] where switches[j] names
+   that pixel, else 0. A vector goes on behind its row: windows of the next one name no pixel in
+   this, and what is written there is written again later. */
+static void CNV__NAME(unpool_pairs)(const cnv_real *dy, const cnv_real *switches, int p_count,
+                                    int q_count, cnv_real *dx, int h, int w)
+{
+    const int rows = 2 * p_count < h ? 2 * p_count : h;
+    int row, j;
+    for (row = 0; row < rows; row++) {
+        V_TYPE even = v_add(v_all((cnv_real)(row * w)), v_ramp(0, 2)), next = v_all(2 * V_WIDTH);
+        for (j = 0; 2 * j < w; j += V_WIDTH, even = v_add(even, next)) {
+            int from = row / 2 * q_count + j, left = p_count * q_count - from, to = row * w + 2 * j;
+            int room = h * w - to;
+            V_TYPE at = v_load_lanes(switches + from, left), low, high;
+            V_TYPE slope = v_load_lanes(dy + from, left), odd = v_add(even, v_all(1));
+            v_zip(v_keep(v_equal(at, even), slope), v_keep(v_equal(at, odd), slope), &low, &high);
+            v_store_lanes(dx + to, low, room);
+            v_store_lanes(dx + to + V_WIDTH, high, room - V_WIDTH);
+        }
+    }
+    memset(dx + rows * w, 0, (size_t)(h - rows) * (size_t)w * sizeof *dx);
 }
 
 /* y = share * the sum of the taps */
-static void CNV__NAME(mean_span)(const cnv__span *a, const cnv_real *x, cnv_real *y)
+CNV__WORD void CNV__NAME(mean_windows)(const cnv__span *a, int size, int p0, int p1,
+                                       const cnv_real *x, cnv_real *y)
 {
-    int i, r, s;
-    if (V_WIDTH > 1 && (a->n < V_WIDTH || a->step > 2)) {
-        CNV__REST(mean_span)(a, x, y);
-        return;
-    }
-    for (i = 0; i < a->n; i += V_WIDTH) {
-        int at = i + V_WIDTH <= a->n ? i : a->n - V_WIDTH;
-        const cnv_real *corner = x + a->corner + at * a->step;
-        V_TYPE sum = v_zero();
-        for (r = a->r0; r < a->r1; r++)
-            for (s = a->s0; s < a->s1; s++)
-                sum = v_add(sum, v_load_step(corner + r * a->row + s * a->column, a->step));
-        v_store(y + at, v_mul(v_all(a->share), sum));
+    int n = a->n, down = a->down, p, i, r, s, place;
+    const int step = size ? 2 : a->step;
+    for (p = p0; p < p1; p++) {
+        int rows = cnv__span_rows(a, p, &place), out = p * a->q + a->first;
+        int lanes = cnv__span_lanes(a, out, V_WIDTH);
+        V_TYPE share = v_all(cnv__span_share(a, p, rows));
+        if (!cnv__span_readable(a, place, rows, V_WIDTH)) {
+            CNV__REST(mean_span)(a, p, p + 1, x, y);
+            continue;
+        }
+        for (i = 0; i < n; i += V_WIDTH) {
+            int at = i + V_WIDTH <= n || n < V_WIDTH ? i : n - V_WIDTH;
+            const cnv_real *tap = x + place + at * step;
+            V_TYPE sum = v_zero();
+            for (r = 0; r < rows; r++, tap += down) {
+                V_TYPE taps[3];
+                if (size) {
+                    v_load_taps(tap, size, taps);
+                    CNV__UNROLL for (s = 0; s < size; s++) sum = v_add(sum, taps[s]);
+                } else
+                    for (s = 0; s < a->columns; s++)
+                        sum = v_add(sum, v_load_step(tap + s * a->right, step));
+            }
+            v_store_lanes(y + out + at, v_mul(share, sum), lanes);
+        }
     }
 }
 
-/* dx += share * dy, at every tap. With a step of 2 a vector touches the pixels between the taps,
+static void CNV__NAME(mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y)
+{
+    int size = cnv__span_size(a);
+    if (size == 2) CNV__NAME(mean_windows)(a, 2, p0, p1, x, y);
+    else if (size == 3) CNV__NAME(mean_windows)(a, 3, p0, p1, x, y);
+    else CNV__NAME(mean_windows)(a, 0, p0, p1, x, y);
+}
+
+/* dx += share * dy at every tap, for squares of 2 or 3 at stride 2. Pixels 2j and 2j + 1 after the
+   first tap lie in window j, and the first of them in window j - 1, too, if that is 3 wide. Where
+   windows end, vectors go on behind the row and add 0. */
+CNV__WORD void CNV__NAME(spread_twos)(const cnv__span *a, int size, int p, const cnv_real *dy,
+                                      cnv_real *dx)
+{
+    const int n = a->n, down = a->down;
+    int j, r, place, rows = cnv__span_rows(a, p, &place);
+    int left = a->h * a->w - place - (rows - 1) * down;
+    cnv_real share = cnv__span_share(a, p, rows);
+    for (j = 0, dx += place; j < n + size - 2;) {
+        if ((size == 2 || j > 0) && 2 * (j + V_WIDTH) <= left) {
+            V_TYPE here = v_mul(v_all(share), v_load_lanes(dy + j, n - j)), low, high, both = here;
+            if (size == 3)
+                both = v_fma(v_all(share), v_load_lanes(dy + j - 1, n - j + 1), here);
+            v_zip(both, here, &low, &high);
+            for (r = 0; r < rows; r++) {
+                v_add_step(dx + 2 * j + r * down, low, 1);
+                v_add_step(dx + 2 * j + r * down + V_WIDTH, high, 1);
+            }
+            j += V_WIDTH;
+        } else {
+            cnv_real here = j < n ? share * dy[j] : 0, before = j > 0 ? share * dy[j - 1] : 0;
+            for (r = 0; r < rows; r++) {
+                dx[2 * j + r * down] += size == 3 ? before + here : here;
+                if (j < n) dx[2 * j + 1 + r * down] += here;
+            }
+            j++;
+        }
+    }
+}
+
+/* The same whatever the windows. With a step of 2 a vector touches the pixels between the taps,
    too: so the last window is never part of one. */
 static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy, cnv_real *dx)
 {
-    int whole = a->step == 1 ? a->n : a->step == 2 ? a->n - 1 : 0, i, r, s;
-    for (r = a->r0; r < a->r1; r++)
-        for (s = a->s0; s < a->s1; s++) {
-            cnv_real *to = dx + a->corner + r * a->row + s * a->column;
-            for (i = 0; i + V_WIDTH <= whole; i += V_WIDTH)
-                v_add_step(to + i * a->step, v_mul(v_all(a->share), v_load(dy + i)), a->step);
-            for (; i < a->n; i++) to[i * a->step] += a->share * dy[i];
-        }
+    int whole = a->step == 1 ? a->n : a->step == 2 ? a->n - 1 : 0, size = cnv__span_size(a);
+    int p, i, r, s, place;
+    for (p = 0, dy += a->first; p < a->p; p++, dy += a->q) {
+        int rows = cnv__span_rows(a, p, &place);
+        cnv_real share = cnv__span_share(a, p, rows);
+        if (size == 2) CNV__NAME(spread_twos)(a, 2, p, dy, dx);
+        else if (size == 3) CNV__NAME(spread_twos)(a, 3, p, dy, dx);
+        for (r = 0; r < rows && !size; r++)
+            for (s = 0; s < a->columns; s++) {
+                cnv_real *to = dx + place + r * a->down + s * a->right;
+                for (i = 0; i + V_WIDTH <= whole; i += V_WIDTH)
+                    v_add_step(to + i * a->step, v_mul(v_all(share), v_load(dy + i)), a->step);
+                for (; i < a->n; i++) to[i * a->step] += share * dy[i];
+            }
+    }
 }
 
 #else
@@ -1816,9 +2027,11 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_greater
 #undef v_equal
 #undef v_both
-#undef v_beats
+#undef v_max
+#undef v_unordered
+#undef v_either
+#undef v_any
 #undef v_keep
-#undef v_choose
 #undef v_sum
 #undef v_load_first
 #undef v_store_first
@@ -1828,6 +2041,9 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_ramp
 #undef v_load_step
 #undef v_add_step
+#undef v_load_taps
+#undef v_load_lanes
+#undef v_store_lanes
 
 #endif /* CNV__SET */
 
@@ -3184,47 +3400,22 @@ CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tens
    An output plane is done by spans: the windows of a row that lie on the image from left to right
    are one span, the others one each. */
 
-/* Which taps r0 <= r < r1 of a window that starts at `start` lie on an image of `size` pixels. */
-static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, int *r1)
-{
-    *r0 = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    *r1 = start < size ? (size - start + dilation - 1) / dilation : 0;
-    if (*r1 > kernel) *r1 = kernel;
-    if (*r0 > *r1) *r0 = *r1;
-}
-
-/* 1 / how many taps count in one direction: those on the image, or on image and padding. */
-static cnv_real cnv__share(int start, int kernel, int dilation, int size, int before, int after)
-{
-    int r0, r1;
-    cnv__clip(start + before, kernel, dilation, size + before + after, &r0, &r1);
-    return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
-}
-
-/* What is the same for all spans that start in column q: their length, their columns' taps. */
-static cnv__span cnv__span_columns(const cnv_window *win, int padding, int w, int q, int q_count)
+/* The span that starts in column q. */
+static cnv__span cnv__span_from(const cnv_window *win, int padding, const cnv_tensor *x,
+                                const cnv_tensor *y, int q)
 {
     int left = q * win->stride_w - win->pad_left;
-    int room = w - left - (win->kernel_w - 1) * win->dilation_w;
+    int room = x->w - left - (win->kernel_w - 1) * win->dilation_w, s0, s1;
     cnv__span a;
-    a.n = left >= 0 && room > 0 ? (room + win->stride_w - 1) / win->stride_w : 1;
-    if (a.n > q_count - q) a.n = q_count - q;
-    a.corner = left, a.step = win->stride_w;
-    a.row = win->dilation_h * w, a.column = win->dilation_w;
-    cnv__clip(left, win->kernel_w, win->dilation_w, w, &a.s0, &a.s1);
-    a.share = cnv__share(left, win->kernel_w, win->dilation_w, w, padding ? win->pad_left : 0,
+    a.win = win, a.h = x->h, a.w = x->w, a.p = y->h, a.q = y->w;
+    a.first = q, a.n = left >= 0 && room > 0 ? (room + win->stride_w - 1) / win->stride_w : 1;
+    if (a.n > y->w - q) a.n = y->w - q;
+    cnv__clip(left, win->kernel_w, win->dilation_w, x->w, &s0, &s1);
+    a.left = left + s0 * win->dilation_w, a.columns = s1 - s0;
+    a.down = win->dilation_h * x->w, a.right = win->dilation_w, a.step = win->stride_w;
+    a.readable = x->h * x->w, a.padding = padding;
+    a.share = cnv__share(left, win->kernel_w, win->dilation_w, x->w, padding ? win->pad_left : 0,
                          padding ? win->pad_right : 0);
-    return a;
-}
-
-/* The same, moved to row p. */
-static cnv__span cnv__span_row(cnv__span a, const cnv_window *win, int padding, int h, int w, int p)
-{
-    int top = p * win->stride_h - win->pad_top;
-    a.corner += top * w;
-    cnv__clip(top, win->kernel_h, win->dilation_h, h, &a.r0, &a.r1);
-    a.share *= cnv__share(top, win->kernel_h, win->dilation_h, h, padding ? win->pad_top : 0,
-                          padding ? win->pad_bottom : 0);
     return a;
 }
 
@@ -3253,20 +3444,39 @@ static int cnv__pool_sizes(const cnv_tensor *dy, const cnv_window *win, const cn
     return cnv__check_shape(dy, dx->n, dx->c, p, q, "the output's gradient");
 }
 
-/* What to do with a span; x is the plane (or its gradient), y and switches begin at the span. */
+/* What to do with a span in a plane of x (or its gradient), y and switches. */
 typedef void cnv__span_visit(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches);
 
+/* The maximum as it is defined, window by window. */
+static void cnv__max_by_definition(const cnv__span *a, const cnv_real *x, cnv_real *y,
+                                   cnv_real *switches)
+{
+    int p, i, r, s, place;
+    for (p = 0; p < a->p; p++) {
+        int rows = cnv__span_rows(a, p, &place), out = p * a->q + a->first;
+        for (i = 0; i < a->n; i++) {
+            const cnv_real *best = NULL;
+            for (r = 0; r < rows; r++)
+                for (s = 0; s < a->columns; s++) {
+                    const cnv_real *tap = x + place + i * a->step + r * a->down + s * a->right;
+                    if (!best || (!(*tap <= *best) && *best == *best)) best = tap;
+                }
+            y[out + i] = best ? *best : 0, switches[out + i] = best ? (cnv_real)(best - x) : -1;
+        }
+    }
+}
+
+/* NaN are rare, and windows that lie in the padding. */
 static void cnv__max_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches)
 {
-    int i, padding = a->r0 == a->r1 || a->s0 == a->s1; /* the windows hold nothing else */
-    if (!padding) cnv__use()->max_span(a, x, y, switches);
-    else for (i = 0; i < a->n; i++) y[i] = 0, switches[i] = -1;
+    if (a->columns < 1 || cnv__use()->max_span(a, 0, a->p, x, y, switches))
+        cnv__max_by_definition(a, x, y, switches);
 }
 
 static void cnv__mean_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *none)
 {
     (void)none;
-    cnv__use()->mean_span(a, x, y);
+    cnv__use()->mean_span(a, 0, a->p, x, y);
 }
 
 static void cnv__mean_backward(const cnv__span *a, cnv_real *dx, cnv_real *dy, cnv_real *none)
@@ -3275,22 +3485,27 @@ static void cnv__mean_backward(const cnv__span *a, cnv_real *dx, cnv_real *dy, c
     cnv__use()->mean_span_backward(a, dy, dx);
 }
 
-/* Visits all spans of all planes of x [N,C,H,W] and y [N,C,P,Q]. */
-static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int count_padding,
+/* Visits all spans of all planes of x [N,C,H,W] and y [N,C,P,Q], whole windows first. */
+static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int padding,
                       const cnv_tensor *x, const cnv_tensor *y, const cnv_tensor *switches)
 {
-    int i, planes = x->n * x->c;
+    size_t in = (size_t)x->h * (size_t)x->w, out = (size_t)y->h * (size_t)y->w;
+    size_t more = 16 * (size_t)win->stride_w;
+    int i, planes = x->n * x->c, first = (win->pad_left + win->stride_w - 1) / win->stride_w;
+    cnv__span a = cnv__span_from(win, padding, x, y, first < y->w ? first : 0);
     CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
     for (i = 0; i < planes; i++) {
-        cnv_real *plane = x->data + (size_t)i * (size_t)x->h * (size_t)x->w;
-        int p, q, n;
-        for (q = 0; q < y->w; q += n) {
-            cnv__span a = cnv__span_columns(win, count_padding, x->w, q, y->w), b;
-            for (p = 0, n = a.n; p < y->h; p++) {
-                size_t out = ((size_t)i * (size_t)y->h + (size_t)p) * (size_t)y->w + (size_t)q;
-                b = cnv__span_row(a, win, count_padding, x->h, x->w, p);
-                visit(&b, plane, y->data + out, switches ? switches->data + out : NULL);
-            }
+        cnv_real *from = x->data + (size_t)i * in, *to = y->data + (size_t)i * out;
+        cnv_real *names = switches ? switches->data + (size_t)i * out : NULL;
+        cnv__span whole = a, side;
+        int q;
+        if (i < planes - 1) whole.readable += in < more ? (int)in : (int)more;
+        visit(&whole, from, to, names);
+        for (q = 0; q < y->w; q++) {
+            if (q == a.first) q += a.n;
+            if (q >= y->w) break;
+            side = cnv__span_from(win, padding, x, y, q);
+            visit(&side, from, to, names);
         }
     }
 }
@@ -3306,34 +3521,33 @@ CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_
     return 1;
 }
 
-/* One plane. Windows of 2 x 2 side by side share no pixel: then dx is written row by row. */
-static void cnv__unpool(const cnv_real *dy, const cnv_real *switches, int p_count, int q_count,
-                        int pairs, cnv_real *dx, int h, int w)
+/* One plane, whatever the windows. */
+static void cnv__unpool(const cnv_real *dy, const cnv_real *switches, size_t out, cnv_real *dx,
+                        size_t in)
 {
-    int p, q, row, n = pairs ? (w / 2 < q_count ? w / 2 : q_count) : 0;
-    memset(dx, 0, (size_t)h * (size_t)w * sizeof *dx);
-    for (p = 0; p < p_count; p++, dy += q_count, switches += q_count) {
-        for (row = 2 * p; n && row < 2 * p + 2 && row < h; row++)
-            cnv__use()->unpool_pairs(n, dy, switches, row * w, dx + row * w);
-        for (q = n; q < q_count; q++)
-            if (switches[q] >= 0 && switches[q] < (cnv_real)(h * w)) dx[(int)switches[q]] += dy[q];
-    }
+    size_t i;
+    memset(dx, 0, in * sizeof *dx);
+    for (i = 0; i < out; i++)
+        if (switches[i] >= 0 && switches[i] < (cnv_real)in) dx[(int)switches[i]] += dy[i];
 }
 
 CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
                                  const cnv_window *win, cnv_tensor *dx)
 {
     cnv_window two = cnv_square(2, 2, 0), same = *win;
-    int i, pairs, planes = dx->n * dx->c;
     size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
+    int i, pairs, planes = dx->n * dx->c;
     if (!cnv__pool_names(dx) || !cnv__pool_sizes(dy, win, dx)) return 0;
     if (!cnv__check_same(dy, switches, "the switches")) return 0;
     same.ceil_mode = 0;
     pairs = !memcmp(&same, &two, sizeof two);
     CNV__PARALLEL_FOR(cnv_tensor_size(dx) > CNV__BLOCK)
-    for (i = 0; i < planes; i++)
-        cnv__unpool(dy->data + (size_t)i * out, switches->data + (size_t)i * out, dy->h, dy->w,
-                    pairs, dx->data + (size_t)i * in, dx->h, dx->w);
+    for (i = 0; i < planes; i++) {
+        const cnv_real *from = dy->data + (size_t)i * out, *at = switches->data + (size_t)i * out;
+        cnv_real *to = dx->data + (size_t)i * in;
+        if (pairs) cnv__use()->unpool_pairs(from, at, dy->h, dy->w, to, dx->h, dx->w);
+        else cnv__unpool(from, at, out, to, in);
+    }
     return 1;
 }
 
@@ -3351,7 +3565,7 @@ CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, in
                                  cnv_tensor *dx)
 {
     if (!cnv__pool_sizes(dy, win, dx)) return 0;
-    cnv_tensor_fill(dx, 0);
+    memset(dx->data, 0, cnv_tensor_size(dx) * sizeof *dx->data);
     cnv__pool(cnv__mean_backward, win, count_padding, dx, dy, NULL);
     return 1;
 }

@@ -28,7 +28,9 @@
    GB/s: bytes that the definition must read and write, once each, / median time:
        ReLU forward   x, y            max pooling forward    x, y, switches
        ReLU backward  x, dy, dx       max pooling backward   dy, switches, dx
-   and copying: x and its copy.
+       average pooling: x, y; dy, dx  add, multiply, y += a x: 3 numbers; y = a x + b: 2
+       a step of SGD: g, m, w, m, w   of Adam: g, m, v, w, m, v, w
+   and copying: x and its copy. Elementwise kernels run in one thread, as steps do.
 
    How: all that stands in the rows of one layer, the peak included, is measured in turns, so that
    the moods of a shared machine hit everyone alike: in each of 5 turns everyone calls for 40 ms, at
@@ -89,9 +91,8 @@ static const char *clock_note(const bench *b)
 static void write_csv(const bench *b, const job *j, const char *layer, const char *operation,
                       double peak, double copy)
 {
-    static const char *const endings[] = {"_forward", "_backward_data", "_backward_weights", "",
-                                          ""};
-    const char *ending = endings[j->what];
+    static const char *const endings[] = {"_forward", "_backward_data", "_backward_weights", ""};
+    const char *ending = endings[j->what < COPY ? j->what : COPY];
     if (j->what == BACKWARD_DATA && copy > 0) ending = "_backward"; /* there are no weights */
     fprintf(b->csv, "%s,%s,%d,%s,%s%s,%d,%.9f,", libraries[j->who].name, j->set->name,
             cnv__threads(), layer, operation, ending, j->batch, j->work / j->rate);
@@ -296,47 +297,74 @@ static void print_summary(const bench *b)
         }
 }
 
-/* ---- ReLU and max pooling ---- */
+/* ---- ReLU, pooling, elementwise kernels ---- */
+
+/* A column of a table: an operator, one way, or an elementwise kernel. */
+typedef struct {
+    const char *heading, *name;
+    direction what;
+    cnv_op op;  /* of operators: */
+    int kernel; /* 1, or pooling's, at stride 2 */
+} pass;
+
+enum { PASSES = 6, PASS_TABLES = 3 };
+static const char *const pass_titles[PASS_TABLES] = {
+    "ReLU and max pooling", "Average pooling", "Elementwise kernels"
+};
+static const pass passes[PASS_TABLES][PASSES] = {
+    {{"ReLU fw", "relu", FORWARD, CNV_RELU, 1}, {"ReLU bw", "relu", BACKWARD_DATA, CNV_RELU, 1},
+     {"2x2/2 fw", "max_pool_2x2", FORWARD, CNV_MAX_POOL, 2},
+     {"2x2/2 bw", "max_pool_2x2", BACKWARD_DATA, CNV_MAX_POOL, 2},
+     {"3x3/2 fw", "max_pool_3x3", FORWARD, CNV_MAX_POOL, 3},
+     {"3x3/2 bw", "max_pool_3x3", BACKWARD_DATA, CNV_MAX_POOL, 3}},
+    {{"2x2/2 fw", "avg_pool_2x2", FORWARD, CNV_AVG_POOL, 2},
+     {"2x2/2 bw", "avg_pool_2x2", BACKWARD_DATA, CNV_AVG_POOL, 2},
+     {"3x3/2 fw", "avg_pool_3x3", FORWARD, CNV_AVG_POOL, 3},
+     {"3x3/2 bw", "avg_pool_3x3", BACKWARD_DATA, CNV_AVG_POOL, 3}},
+    {{"a + b", "add", ADD, CNV_INPUT, 1}, {"a * b", "multiply", MULTIPLY, CNV_INPUT, 1},
+     {"a x + b", "affine", AFFINE, CNV_INPUT, 1},
+     {"y += a x", "add_scaled", ADD_SCALED, CNV_INPUT, 1}, {"SGD", "sgd", SGD, CNV_INPUT, 1},
+     {"Adam", "adam", ADAM, CNV_INPUT, 1}},
+};
 
 /* Copying stands first among the jobs of a set. */
-static void print_passes(const bench *b, const char *size, const job *jobs, int each)
+static void print_passes(const bench *b, const char *size, const pass *table, const job *jobs,
+                         int each)
 {
-    static const char *const operations[] = {"copy", "relu", "relu", "max_pool_2x2",
-                                             "max_pool_2x2", "max_pool_3x3", "max_pool_3x3"};
     int s, i;
     for (s = 0; s < b->set_count; s++, jobs += each) {
-        printf("%-10s  %-6s ", s ? "" : size, jobs->set->name);
+        printf("%-11s  %-6s ", s ? "" : size, jobs->set->name);
         for (i = 0; i < each; i++) {
-            printf(i % 2 ? "   %8.1f" : " %8.1f", 1e-9 * jobs[i].rate);
-            write_csv(b, jobs + i, size, operations[i], 0, jobs[0].rate);
+            printf("  %8.1f", 1e-9 * jobs[i].rate);
+            write_csv(b, jobs + i, size, i ? table[i - 1].name : "copy", 0, jobs[0].rate);
         }
         puts("");
     }
 }
 
-static void measure_size(const bench *b, const image_size *size)
+static void measure_size(const bench *b, const image_size *size, const pass *table)
 {
-    static const cnv_op ops[] = {CNV_RELU, CNV_MAX_POOL, CNV_MAX_POOL};
-    static const int kernels[] = {1, 2, 3};
     conv_layer l = {0};
     job jobs[MAX_JOBS];
     data d = {0};
-    int count = 0, s, i;
+    int count = 0, s, i = 0;
     show_progress(size->name);
     l.name = size->name, l.c = l.k = size->c, l.h = size->h, l.w = size->w;
     l.kernel = l.stride = 1;
     make_data(&d, &l, 1);
+    cnv_tensor_fill(&d.y, 1), cnv_tensor_fill(&d.dx, 1);
     for (s = 0; s < b->set_count; s++) {
         add_copy(jobs, &count, b->sets[s], &d);
-        for (i = 0; i < 3; i++) {
-            l.kernel = kernels[i], l.stride = i ? 2 : 1;
-            add_pass(jobs, &count, b->sets[s], FORWARD, ops[i], &l, &d);
-            add_pass(jobs, &count, b->sets[s], BACKWARD_DATA, ops[i], &l, &d);
+        for (i = 0; i < PASSES && table[i].name; i++) {
+            l.kernel = table[i].kernel, l.stride = l.kernel > 1 ? 2 : 1;
+            if (table[i].what >= ADD)
+                add_elementwise(jobs, &count, b->sets[s], table[i].what, &d);
+            else add_pass(jobs, &count, b->sets[s], table[i].what, table[i].op, &l, &d);
         }
     }
     race(jobs, count, b->quick, b->clock);
     show_progress(NULL);
-    print_passes(b, size->name, jobs, 7);
+    print_passes(b, size->name, table, jobs, i + 1);
     fflush(stdout);
     free_jobs(jobs, count);
     free_data(&d);
@@ -345,17 +373,19 @@ static void measure_size(const bench *b, const image_size *size)
 /* Returns how many sizes were measured. */
 static int measure_sizes(const bench *b)
 {
-    int i, measured = 0;
-    for (i = 0; i < IMAGE_SIZES; i++) {
-        if (!strstr(image_sizes[i].name, b->filter)) continue;
-        if (!measured++)
-            printf("\nReLU and max pooling, GB/s read and written, beside copying the image\n\n"
-                   "%-10s  %-6s  %8s   %17s   %17s   %17s\n%-10s  %-6s  %8s   %8s %8s   %8s %8s   "
-                   "%8s %8s\n", "", "", "", "ReLU       ", "max 2x2 /2   ", "max 3x3 /2   ", "size",
-                   "set", "copy", "forward", "backward", "forward", "backward", "forward",
-                   "backward");
-        measure_size(b, image_sizes + i);
-    }
+    int t, i, k, measured = 0;
+    for (t = 0; t < PASS_TABLES; t++)
+        for (i = 0, measured = 0; i < IMAGE_SIZES; i++) {
+            if (!strstr(image_sizes[i].name, b->filter)) continue;
+            if (!measured++) {
+                printf("\n%s, GB/s read and written, beside copying the image\n\n%-11s  %-6s   "
+                       "%8s", pass_titles[t], "size", "set", "copy");
+                for (k = 0; k < PASSES && passes[t][k].name; k++)
+                    printf("  %8s", passes[t][k].heading);
+                puts("");
+            }
+            measure_size(b, image_sizes + i, passes[t]);
+        }
     return measured;
 }
 

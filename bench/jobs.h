@@ -4,7 +4,10 @@
 
 /* ---- A job: one thing to be timed, again and again, by us or by a peer ---- */
 
-typedef enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, COPY, FMA } direction;
+typedef enum {
+    FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, COPY, FMA, /* of a network's node; the two limits; */
+    ADD, MULTIPLY, AFFINE, ADD_SCALED, SGD, ADAM         /* elementwise kernels */
+} direction;
 static const char *const direction_names[] = {"forward", "backward_data", "backward_weights"};
 
 typedef enum { OURS, ONEDNN, ONEDNN_OWN, OPENBLAS, PYTORCH, LIBRARIES } library;
@@ -25,12 +28,28 @@ typedef struct {
     library who;
     const peer *peer; /* NULL if it is ours */
     cnv_net *net;     /* input -> operator; NULL for the two limits, and if it is a peer's */
-    cnv_tensor x, y;  /* for copying */
+    cnv_tensor x, y;  /* for copying, and with these for elementwise kernels: */
+    cnv_tensor m, v;
     int batch;
     double work;      /* flops or bytes of one call */
     double seconds[TURNS * CALLS], rate; /* of each call; work / median */
     int calls;
 } job;
+
+/* The steps are such that nothing grows: at rate 0. */
+static void run_elementwise(const job *j)
+{
+    static const cnv__adam step = {0, 1, 1e-8f, 1, 0.9f, 0.999f, 0.1f, 0.001f};
+    const cnv__kernels *set = cnv__use();
+    size_t n = cnv_tensor_size(&j->x);
+    float *x = j->x.data, *y = j->y.data, *m = j->m.data, *v = j->v.data;
+    if (j->what == ADD) set->add(n, x, v, y);
+    if (j->what == MULTIPLY) set->multiply(n, x, v, y);
+    if (j->what == AFFINE) set->affine(n, 2, 1, x, y);
+    if (j->what == ADD_SCALED) set->add_scaled(n, 0, x, y);
+    if (j->what == SGD) set->sgd(n, 0, 0.9f, 0, x, m, y);
+    if (j->what == ADAM) set->adam(&step, n, x, m, v, y);
+}
 
 static void run(const job *j)
 {
@@ -43,7 +62,8 @@ static void run(const job *j)
         break;
     case BACKWARD_WEIGHTS: ok = cnv__backward_weights(net, &net->nodes[1]); break;
     case COPY: ok = run_copy(j->set, cnv_tensor_size(&j->x), j->x.data, j->y.data); break;
-    default: ok = run_fma(j->set, STEPS);
+    case FMA: ok = run_fma(j->set, STEPS); break;
+    default: ok = 1, run_elementwise(j);
     }
     if (!ok) fail("%s", cnv_error());
 }
@@ -149,6 +169,7 @@ static cnv_net *make_net(cnv_op op, const conv_layer *l, int batch, const data *
     int p, q, i, x = net ? cnv_input(net, l->c) : -1;
     if (op == CNV_CONV2D) x = cnv_conv2d(net, x, NULL, l->k, l->kernel, l->stride, l->pad);
     if (op == CNV_RELU) x = cnv_relu(net, x);
+    if (op == CNV_AVG_POOL) x = cnv_avg_pool(net, x, l->kernel, l->stride, l->pad);
     if (op == CNV_MAX_POOL) x = cnv_max_pool(net, x, l->kernel, l->stride, l->pad);
     if (x < 0) fail("%s: %s", l->name, cnv_error());
     for (i = 0; i < net->param_count; i++) /* weights, then biases */
@@ -182,6 +203,16 @@ static void add_copy(job *jobs, int *count, const limits *set, const data *d)
     job *j = add_job(jobs, count, set, COPY, 1);
     j->x = d->x, j->y = d->dx;
     j->work = 2.0 * sizeof(float) * (double)cnv_tensor_size(&d->x);
+}
+
+/* In one thread. Bytes: what the kernel must read and what it must write. */
+static void add_elementwise(job *jobs, int *count, const limits *set, direction what,
+                            const data *d)
+{
+    static const int numbers[] = {3, 3, 2, 3, 5, 7};
+    job *j = add_job(jobs, count, set, what, 1);
+    j->x = d->x, j->y = d->dx, j->m = d->y, j->v = d->dy;
+    j->work = numbers[what - ADD] * sizeof(float) * (double)cnv_tensor_size(&d->x);
 }
 
 static double conv_flops(const conv_layer *l, int batch)
@@ -225,16 +256,17 @@ static void add_conv(job *jobs, int *count, const limits *set, const peer *peers
     }
 }
 
-/* ReLU or max pooling; the sizes in bytes are those of the top comment. */
+/* ReLU or pooling; the sizes in bytes are those of the top comment. */
 static void add_pass(job *jobs, int *count, const limits *set, direction what, cnv_op op,
                      const conv_layer *l, const data *d)
 {
     job *j = add_job(jobs, count, set, what, 1);
-    double in, out;
+    double in, out, outputs;
     j->net = make_net(op, l, 1, d);
     in = (double)cnv_tensor_size(&j->net->nodes[0].out);
     out = (double)cnv_tensor_size(&j->net->nodes[1].out);
-    j->work = sizeof(float) * (in + (op == CNV_RELU && what == FORWARD ? 1 : 2) * out);
+    outputs = op == CNV_AVG_POOL || (op == CNV_RELU && what == FORWARD) ? 1 : 2;
+    j->work = sizeof(float) * (in + outputs * out);
     if (!cnv_use(set->name) || !cnv__forward_node(j->net, &j->net->nodes[1]))
         fail("%s", cnv_error()); /* pooling leaves its switches for the way back */
 }

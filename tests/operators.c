@@ -153,11 +153,29 @@ static void check_avg_pool(const pool_case *c, cnv_rng *rng)
     scratch_free();
 }
 
+/* Whole numbers with many ties, infinities and zeros of both signs. */
+static void fill_without_nan(cnv_tensor *t, cnv_rng *rng)
+{
+    size_t i, size = cnv_tensor_size(t);
+    fill_wild(t, rng);
+    for (i = 0; i < size; i++)
+        if (t->data[i] != t->data[i]) t->data[i] = 1;
+}
+
+/* The same with one NaN somewhere: in a big tensor, most planes have none. */
+static void fill_one_nan(cnv_tensor *t, cnv_rng *rng)
+{
+    fill_without_nan(t, rng);
+    t->data[pick(rng, 0, (int)cnv_tensor_size(t) - 1)] = (cnv_real)NAN;
+}
+
 static void check_pools(pool_case *c, cnv_rng *rng)
 {
     if (!pool_fits(c)) return;
     check_max_pool(c, fill_integers, rng);
     check_max_pool(c, fill_wild, rng);
+    check_max_pool(c, fill_without_nan, rng);
+    check_max_pool(c, fill_one_nan, rng);
     check_avg_pool(c, rng);
     c->count_padding = !c->count_padding;
     check_avg_pool(c, rng);
