@@ -918,8 +918,8 @@ static const cnv_real cnv__winograd_g[6][3] = {
 static const cnv_real cnv__winograd_at[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
 };
-#define CNV__TILES 64      /* as many tiles go through Winograd's convolution at a time, */
-#define CNV__FILTERS 32    /* multiplied with as many filters; a multiple of all tile_rows; */
+#define CNV__TILES 96      /* as many tiles go through Winograd's convolution at a time, */
+#define CNV__FILTERS 64    /* multiplied with as many filters; a multiple of all tile_rows; */
 #define CNV__TILES_MORE 16 /* and room for a vector beyond the tiles */
 
 typedef struct {
@@ -930,7 +930,7 @@ typedef struct {
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
     void (*deal)(int step, const cnv_real *from, int count, cnv_real *to, int stride);
     void (*gather)(int step, const cnv_real *from, int stride, int count, cnv_real *to);
-    void (*winograd_filters)(int channels, const cnv_real *g, cnv_real *u, size_t step);
+    void (*winograd_filters)(int channels, int flip, const cnv_real *g, cnv_real *u, size_t step);
     void (*winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v, size_t step);
     void (*winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
                             cnv_real *rows, int width);
@@ -1577,24 +1577,29 @@ CNV__WORD V_TYPE CNV__NAME(combine)(const cnv_real *row, const V_TYPE *in, int n
 }
 
 /* A panel of TILE_ROWS filters: u[(i*6 + j) * step + c * TILE_ROWS + lane] = (G g G^T)[i][j] of the
-   filter g[c][3*r + s][lane] */
-static void CNV__NAME(winograd_filters)(int channels, const cnv_real *g, cnv_real *u, size_t step)
+   filter g[c][3*r + s][lane], which flip turns by 180 degrees. Vectors that are longer than a row
+   of the panel go on into the next one, and are overwritten by it. */
+static void CNV__NAME(winograd_filters)(int channels, int flip, const cnv_real *g, cnv_real *u,
+                                        size_t step)
 {
     V_TYPE column[3], half[6][3];
     int c, lane, i, j, r;
     for (c = 0; c < channels; c++, g += 9 * TILE_ROWS, u += TILE_ROWS)
         for (lane = 0; lane < TILE_ROWS; lane += V_WIDTH) {
-            int lanes = TILE_ROWS - lane < V_WIDTH ? TILE_ROWS - lane : V_WIDTH;
+            int whole = c + 1 < channels || TILE_ROWS >= V_WIDTH;
             CNV__UNROLL for (j = 0; j < 3; j++) {
                 CNV__UNROLL for (r = 0; r < 3; r++)
-                    column[r] = v_load_first(g + (3 * r + j) * TILE_ROWS + lane, lanes);
+                    column[r] = v_load(g + (flip ? 8 - 3 * r - j : 3 * r + j) * TILE_ROWS + lane);
                 CNV__UNROLL for (i = 0; i < 6; i++)
                     half[i][j] = CNV__NAME(combine)(cnv__winograd_g[i], column, 3);
             }
             CNV__UNROLL for (i = 0; i < 6; i++)
-                CNV__UNROLL for (j = 0; j < 6; j++)
-                    v_store_first(u + (size_t)(i * 6 + j) * step + lane,
-                                  CNV__NAME(combine)(cnv__winograd_g[j], half[i], 3), lanes);
+                CNV__UNROLL for (j = 0; j < 6; j++) {
+                    cnv_real *to = u + (size_t)(i * 6 + j) * step + lane;
+                    V_TYPE number = CNV__NAME(combine)(cnv__winograd_g[j], half[i], 3);
+                    if (whole) v_store(to, number);
+                    else v_store_first(to, number, TILE_ROWS);
+                }
         }
 }
 
@@ -2601,14 +2606,18 @@ typedef struct {
     cnv_real *u, *y;
 } cnv__winograd;
 
+/* Filters that are too large to be kept, if that can be helped. */
+static int cnv__winograd_large(const cnv__conv *conv) { return (double)conv->k * conv->c > 1e5; }
+
 /* Whether it is faster: there must be channels enough, and tiles enough for one vector. */
 static int cnv__winograd_wins(const cnv__conv *conv)
 {
     const cnv_window *win = &conv->win;
+    int least = cnv__winograd_large(conv) ? 20 * 20 : 14 * 14;
     return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
            win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
            win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16 &&
-           (double)conv->p * conv->q >= 14 * 14;
+           (double)conv->p * conv->q >= least;
 }
 
 static int cnv__winograd_blocks(const cnv__winograd *w)
@@ -2626,12 +2635,39 @@ static cnv__winograd cnv__winograd_sizes(cnv__conv *conv)
     w.across = cnv__round_up(conv->q, 4) / 4, w.down = cnv__round_up(conv->p, 4) / 4;
     w.total = conv->n * w.across * w.down;
     w.stride = CNV__TILES + CNV__TILES_MORE;
-    w.keep = (double)conv->k * conv->c < 100000 || cnv__winograd_blocks(&w) > 1;
+    w.keep = !cnv__winograd_large(conv) || cnv__winograd_blocks(&w) > 1;
     filters = w.keep ? cnv__round_up(conv->k, cnv__use()->tile_rows) : CNV__FILTERS;
     w.u_step = (size_t)filters * (size_t)conv->c + line;
     w.v_step = (size_t)conv->c * (size_t)w.stride + line;
     w.m_step = (size_t)CNV__FILTERS * (size_t)w.stride + line;
     return w;
+}
+
+/* Filters k ... k+count-1 as panels [c][3*r + s][tile_rows]. Flipped, the weights are [c][k][r][s]:
+   then all that is needed of a channel lies together, and each panel is dealt its share of it. */
+static void cnv__winograd_plain(const cnv__winograd *w, int k, int count, cnv_real *plain)
+{
+    const cnv__kernels *kernels = cnv__use();
+    const cnv__conv *conv = w->conv;
+    int rows = kernels->tile_rows, panels = cnv__round_up(count, rows) / rows, i, c;
+    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
+    for (i = 0; i < panels; i++) {
+        int lanes = count - i * rows < rows ? count - i * rows : rows;
+        cnv_real *panel = plain + (size_t)(i * rows) * (size_t)conv->taps;
+        if (!conv->flip)
+            kernels->pack(w->weight, conv->w_row + k + i * rows, lanes, conv->w_col, conv->taps,
+                          rows, panel);
+        else if (lanes < rows)
+            memset(panel, 0, (size_t)(rows * conv->taps) * sizeof *panel);
+    }
+    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
+    for (c = 0; c < (conv->flip ? conv->c : 0); c++) {
+        const cnv_real *from = w->weight + ((size_t)c * (size_t)conv->k + (size_t)k) * 9;
+        cnv_real *to = plain + c * 9 * rows;
+        int lane;
+        for (lane = 0; lane < count; lane += rows, from += 9 * rows, to += rows * conv->taps)
+            kernels->deal(9, from, count - lane < rows ? count - lane : rows, to, rows);
+    }
 }
 
 /* Filters k ... k+count-1 into the other basis; u is where the first of them goes */
@@ -2640,14 +2676,13 @@ static void cnv__winograd_pack(const cnv__winograd *w, int k, int count, cnv_rea
 {
     const cnv__kernels *kernels = cnv__use();
     const cnv__conv *conv = w->conv;
-    int i, rows = kernels->tile_rows;
+    int rows = kernels->tile_rows, panels = cnv__round_up(count, rows) / rows, i;
+    cnv__winograd_plain(w, k, count, plain);
     CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
-    for (i = 0; i < count; i += rows) {
-        cnv_real *panel = plain + (size_t)i * (size_t)conv->taps;
-        kernels->pack(w->weight, conv->w_row + k + i, count - i < rows ? count - i : rows,
-                      conv->w_col, conv->taps, rows, panel);
-        kernels->winograd_filters(conv->c, panel, u + (size_t)i * (size_t)conv->c, w->u_step);
-    }
+    for (i = 0; i < panels; i++)
+        kernels->winograd_filters(conv->c, conv->flip,
+                                  plain + (size_t)(i * rows) * (size_t)conv->taps,
+                                  u + (size_t)(i * rows) * (size_t)conv->c, w->u_step);
 }
 
 /* Of `count` tiles from `tile` on: how many are neighbours in a row, and where the first one is. */
@@ -2770,7 +2805,8 @@ static int cnv__convolve_winograd(cnv__conv *conv, const cnv_real *x, const cnv_
                                   cnv_tensor *kept)
 {
     cnv__winograd w = cnv__winograd_sizes(conv);
-    size_t size = 36 * w.u_step, plain = (size_t)CNV__FILTERS * (size_t)conv->taps;
+    size_t size = 36 * w.u_step;
+    size_t plain = (size_t)CNV__FILTERS * (size_t)conv->taps + CNV__TILES_MORE;
     size_t memory = 36 * (w.v_step + w.m_step);
     int fresh;
     if (!w.keep) kept = NULL;
