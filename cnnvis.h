@@ -63,7 +63,8 @@
        +---+---+---+---+                  +-----------+            [C,R,S] laid flat    feature map
 
    so that y = filters x columns. This header does the same without ever building the columns: 5.1
-   and 7.1 tell how.
+   and 7.1 tell how. Most filters of 3 x 3 go another way, with a quarter of the multiplications: see
+   5.2 and cnv_use_winograd().
 
    Papers
      [1] Goto, van de Geijn 2008: Anatomy of High-Performance Matrix Multiplication
@@ -79,7 +80,8 @@
     [10] He, Zhang, Ren, Sun 2015: Delving Deep into Rectifiers (initial weights)
     [11] Dumoulin, Visin 2016: A guide to convolution arithmetic for deep learning
     [12] Shi et al. 2016: Real-Time Single Image and Video Super-Resolution Using an Efficient
-         Sub-Pixel Convolutional Neural Network                                                  */
+         Sub-Pixel Convolutional Neural Network
+    [13] Lavin, Gray 2016: Fast Algorithms for Convolutional Neural Networks (Winograd's)        */
 
 /* ============================== 2. Declarations ============================== */
 #ifndef CNNVIS_H
@@ -225,7 +227,8 @@ CNVDEF int cnv_col2im(const cnv_tensor *cols, const cnv_window *win, cnv_tensor 
    matrix product: a batch then equals its images one by one up to rounding only. */
 CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
                               cnv_tensor *y, cnv_workspace *ws);
-/* dx = weight^T dy; dx must come with the shape of x. */
+/* dx = weight^T dy; dx must come with the shape of x. With fewer than 4 images the weights of
+   outputs whose dy is 0 are not read: behind a ReLU that is half of them. */
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
                                     cnv_workspace *ws);
 /* dweight += dy x^T, dbias += sum over n of dy; dbias may be NULL. */
@@ -1316,8 +1319,8 @@ CNV__WORD void CNV__NAME(store_lanes)(cnv_real *p, V_TYPE a, int n)
 
 /* ---- 5.1 The matrix product ----
 
-   C += A B, after Goto & van de Geijn 2008. A and B are first copied ("packed") into panels in the
-   order in which the tile reads them, so that the innermost loop only walks forward:
+   C += A B, after Goto & van de Geijn 2008. A, and in most cases B, are first copied ("packed") into
+   panels in the order in which the tile reads them, so that the innermost loop only walks forward:
 
                      B packed: columns of TILE_COLUMNS
                        +----+----+----+
@@ -2399,6 +2402,16 @@ static void cnv__conv_tables(cnv__conv *conv)
     cnv__weight_tables(conv);
 }
 
+/* Whether images are read where they are, not packed: if that costs less. A panel is packed once
+   for all filters; but without it each row of the output ends with a vector that is not full. */
+static int cnv__conv_reads(const cnv__conv *conv)
+{
+    const cnv__kernels *kernels = cnv__use();
+    double empty = (double)(cnv__round_up(conv->q, kernels->width) - conv->q) / conv->q;
+    return conv->pad && conv->group_k <= 16 * kernels->tile_rows &&
+           empty * conv->group_k <= 0.5 * kernels->tile_rows;
+}
+
 /* Lays out the memory: the real numbers first, then the tables. Packed weights have their place
    there too, unless they are to be kept from call to call. */
 static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cnv_workspace *ws)
@@ -2428,6 +2441,7 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
     conv->tap = table, conv->w_col = table + taps, conv->pixel = conv->w_col + taps;
     conv->y_col = conv->pixel + columns, conv->y_row = conv->y_col + columns;
     conv->w_row = conv->y_row + rows;
+    conv->read_on = cnv__conv_reads(conv);
     cnv__conv_tables(conv);
     return 1;
 }
@@ -2543,16 +2557,6 @@ static void cnv__run_product(const cnv__product *g, int columns, cnv_real *panel
 static size_t cnv__packed_size(int groups, int m, int depth)
 {
     return (size_t)groups * (size_t)cnv__round_up(m, cnv__use()->tile_rows) * (size_t)depth;
-}
-
-/* Whether images are read where they are, not packed: if that costs less. A panel is packed once
-   for all filters; but without it each row of the output ends with a vector that is not full. */
-static int cnv__conv_reads(const cnv__conv *conv)
-{
-    const cnv__kernels *kernels = cnv__use();
-    double empty = (double)(cnv__round_up(conv->q, kernels->width) - conv->q) / conv->q;
-    return conv->pad && conv->group_k <= 16 * kernels->tile_rows &&
-           empty * conv->group_k <= 0.5 * kernels->tile_rows;
 }
 
 /* y = convolution with weights packed per group as [group_k][taps]. The workhorse. */
@@ -2837,7 +2841,6 @@ static int cnv__convolve(cnv__conv *conv, const cnv_real *x, const cnv_real *wei
     if (!cnv__conv_memory(conv, size, kept, ws)) return 0;
     packed = kept ? kept->data : conv->packed;
     if (fresh) cnv__conv_pack(conv, weight, packed);
-    conv->read_on = cnv__conv_reads(conv);
     cnv__conv_run(conv, x, packed, bias, y);
     cnv__conv_end(conv);
     return 1;
@@ -2944,22 +2947,20 @@ static void cnv__patch_filters(const cnv__conv *conv, const cnv_window *over,
                         }
 }
 
-/* dx of one image from its patches [(c,a,b)][i][j] */
+/* dx of one image from its patches [(c,a,b)][i][j]; a row of dx and what hangs over it is gathered
+   in `row` first. */
 static void cnv__patch_place(const cnv__conv *conv, int i_count, int j_count,
-                             const cnv_real *patches, cnv_real *dx)
+                             const cnv_real *patches, cnv_real *row, cnv_real *dx)
 {
-    int rows = conv->win.stride_h, columns = conv->win.stride_w, top = conv->win.pad_top;
-    int left = conv->win.pad_left, c, a, b, i, j;
+    int rows = conv->win.stride_h, columns = conv->win.stride_w, c, a, i;
     for (c = 0; c < conv->c; c++, dx += conv->h * conv->w)
-        for (a = 0; a < rows; a++)
-            for (b = 0; b < columns; b++)
-                for (i = 0; i < i_count; i++, patches += j_count) {
-                    int h = i * rows + a - top, j0 = (left - b + columns - 1) / columns;
-                    cnv_real *to = dx + (ptrdiff_t)h * conv->w + b - left;
-                    if (h < 0 || h >= conv->h) continue;
-                    for (j = j0; j < j_count && j * columns + b - left < conv->w; j++)
-                        to[j * columns] = patches[j];
-                }
+        for (a = 0; a < rows; a++, patches += columns * i_count * j_count)
+            for (i = 0; i < i_count; i++) {
+                int h = i * rows + a - conv->win.pad_top;
+                if (h < 0 || h >= conv->h) continue;
+                cnv__use()->gather(columns, patches + i * j_count, i_count * j_count, j_count, row);
+                memcpy(dx + h * conv->w, row + conv->win.pad_left, (size_t)conv->w * sizeof *row);
+            }
 }
 
 static int cnv__conv2d_backward_patches(const cnv__conv *data, const cnv_tensor *dy,
@@ -2970,11 +2971,12 @@ static int cnv__conv2d_backward_patches(const cnv__conv *data, const cnv_tensor 
     cnv_window over = cnv__patch_window(data);
     int rows = data->c * data->win.stride_h * data->win.stride_w, fresh = !kept || !kept->n, i;
     cnv_tensor filters = cnv_tensor_view(NULL, rows, data->k, over.kernel_h, over.kernel_w);
-    size_t image;
+    size_t image, row;
     cnv_real *packed;
     if (!cnv__conv_sizes(&conv, dy, &filters, &over, 1)) return 0;
     image = (size_t)rows * (size_t)conv.p * (size_t)conv.q;
-    conv.work_size = (size_t)conv.n * image;
+    row = (size_t)data->win.stride_w * (size_t)conv.q;
+    conv.work_size = (size_t)conv.n * (image + row);
     if (conv.work_size < cnv_tensor_size(&filters)) conv.work_size = cnv_tensor_size(&filters);
     if (!cnv__conv_memory(&conv, cnv__packed_size(1, rows, conv.taps), kept, ws)) return 0;
     packed = kept ? kept->data : conv.packed;
@@ -2986,6 +2988,7 @@ static int cnv__conv2d_backward_patches(const cnv__conv *data, const cnv_tensor 
     CNV__PARALLEL_FOR((size_t)conv.n * image > CNV__BLOCK)
     for (i = 0; i < conv.n; i++)
         cnv__patch_place(data, conv.p, conv.q, conv.work + (size_t)i * image,
+                         conv.work + (size_t)conv.n * image + (size_t)i * row,
                          cnv_tensor_image(dx, i).data);
     cnv__conv_end(&conv);
     return 1;
@@ -3023,15 +3026,17 @@ static void cnv__conv_add_back(const cnv__conv *conv, int part, const cnv_real *
     int last = conv->group_c - (parts - 1) * share; /* channels in a group's last share */
     size_t full = cnv__packed_size(1, share * area, conv->group_k);
     size_t end = cnv__packed_size(1, last * area, conv->group_k);
+    int outputs = conv->p * conv->q;
     cnv__product g;
     g.m = (c + share < conv->group_c ? share : last) * area, g.k = conv->group_k;
     g.a = packed + (size_t)group * (full * (size_t)(parts - 1) + end) + (size_t)(c / share) * full;
-    g.b = dy + (size_t)group * (size_t)conv->group_k * (size_t)(conv->p * conv->q);
+    g.b = dy + (size_t)group * (size_t)conv->group_k * (size_t)outputs;
     g.b_row = conv->y_row, g.b_col = conv->y_col;
     g.c = to + (size_t)(group * conv->group_c) * (size_t)(conv->padded_h * conv->padded_w);
     g.c_row = conv->tap + c * area, g.c_col = conv->pixel;
-    g.bias = NULL, g.add = 1, g.read_on = 0;
-    cnv__use()->product(&g, 0, conv->p * conv->q, panel);
+    g.bias = NULL, g.add = 1;
+    g.read_on = outputs % cnv__use()->width == 0; /* whole vectors only: none reads too far */
+    cnv__use()->product(&g, 0, outputs, panel);
 }
 
 /* All images, all shares of channels; dx has been found to have the right shape. */
@@ -3329,7 +3334,7 @@ CNVDEF int cnv_linear_forward(const cnv_tensor *x, const cnv_tensor *weight, con
 CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weight, cnv_tensor *dx,
                                     cnv_workspace *ws)
 {
-    int in = 0, out = 0, part;
+    int in = 0, out = 0, part, share, threads = cnv__threads();
     if (!cnv__linear_sizes(dx, weight, &in, &out)) return 0;
     if (!cnv__check_shape(dy, dx->n, out, 1, 1, "the output's gradient")) return 0;
     if (dx->n >= 4) {
@@ -3337,15 +3342,19 @@ CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
         return cnv__multiply_matrices(&g, dy->data, weight->data, dx->data, ws);
     }
     cnv_tensor_fill(dx, 0);
+    share = (in + threads - 1) / threads; /* of the inputs; rows of weights are read once */
     CNV__PARALLEL_FOR((size_t)in * (size_t)out > CNV__BLOCK)
-    for (part = 0; part < in; part += 1024) { /* of the inputs, so that dx stays in the cache */
-        size_t count = in - part < 1024 ? (size_t)(in - part) : 1024;
+    for (part = 0; part < in; part += share) {
+        size_t count = (size_t)(in - part < share ? in - part : share);
         int o, n;
         for (o = 0; o < out; o++)
-            for (n = 0; n < dx->n; n++)
-                cnv__use()->add_scaled(count, dy->data[n * out + o],
-                                       weight->data + (size_t)o * (size_t)in + part,
-                                       dx->data + n * in + part);
+            for (n = 0; n < dx->n; n++) {
+                cnv_real slope = dy->data[n * out + o];
+                if (slope != 0)
+                    cnv__use()->add_scaled(count, slope,
+                                           weight->data + (size_t)o * (size_t)in + part,
+                                           dx->data + n * in + part);
+            }
     }
     return 1;
 }
