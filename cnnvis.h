@@ -63,8 +63,8 @@
        +---+---+---+---+                  +-----------+            [C,R,S] laid flat    feature map
 
    so that y = filters x columns. This header does the same without ever building the columns: 5.1
-   and 7.1 tell how. Most filters of 3 x 3 go another way, with a quarter of the multiplications: see
-   5.2 and cnv_use_winograd().
+   and 7.1 tell how. Most filters of 3 x 3 go another way, with a quarter of the multiplications:
+   see 5.2 and cnv_use_winograd().
 
    Papers
      [1] Goto, van de Geijn 2008: Anatomy of High-Performance Matrix Multiplication
@@ -1319,8 +1319,9 @@ CNV__WORD void CNV__NAME(store_lanes)(cnv_real *p, V_TYPE a, int n)
 
 /* ---- 5.1 The matrix product ----
 
-   C += A B, after Goto & van de Geijn 2008. A, and in most cases B, are first copied ("packed") into
-   panels in the order in which the tile reads them, so that the innermost loop only walks forward:
+   C += A B, after Goto & van de Geijn 2008. A, and in most cases B, are first copied ("packed")
+   into panels in the order in which the tile reads them, so that the innermost loop only walks
+   forward:
 
                      B packed: columns of TILE_COLUMNS
                        +----+----+----+
