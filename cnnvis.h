@@ -1591,13 +1591,13 @@ static void CNV__NAME(winograd_filters)(int channels, int flip, const cnv_real *
     for (c = 0; c < channels; c++, g += 9 * TILE_ROWS, u += TILE_ROWS)
         for (lane = 0; lane < TILE_ROWS; lane += V_WIDTH) {
             int whole = c + 1 < channels || TILE_ROWS >= V_WIDTH;
-            CNV__UNROLL for (j = 0; j < 3; j++) {
+            for (j = 0; j < 3; j++) {
                 CNV__UNROLL for (r = 0; r < 3; r++)
                     column[r] = v_load(g + (flip ? 8 - 3 * r - j : 3 * r + j) * TILE_ROWS + lane);
                 CNV__UNROLL for (i = 0; i < 6; i++)
                     half[i][j] = CNV__NAME(combine)(cnv__winograd_g[i], column, 3);
             }
-            CNV__UNROLL for (i = 0; i < 6; i++)
+            for (i = 0; i < 6; i++)
                 CNV__UNROLL for (j = 0; j < 6; j++) {
                     cnv_real *to = u + (size_t)(i * 6 + j) * step + lane;
                     V_TYPE number = CNV__NAME(combine)(cnv__winograd_g[j], half[i], 3);
@@ -1619,13 +1619,13 @@ static void CNV__NAME(winograd_input)(int tiles, const cnv_real *rows, int width
     int t, i, j;
     CNV__NAME(deal)(4, rows, (6 * width / 4 + 2 * V_WIDTH - 1) / V_WIDTH * V_WIDTH, dealt, STRIDE);
     for (t = 0; t < tiles; t += V_WIDTH) {
-        CNV__UNROLL for (j = 0; j < 6; j++) {
+        for (j = 0; j < 6; j++) {
             const cnv_real *column = dealt + j % 4 * STRIDE + t + j / 4;
             CNV__UNROLL for (i = 0; i < 6; i++) d[i] = v_load(column + i * width / 4);
             CNV__UNROLL for (i = 0; i < 6; i++)
                 half[i][j] = CNV__NAME(combine)(cnv__winograd_bt[i], d, 6);
         }
-        CNV__UNROLL for (i = 0; i < 6; i++)
+        for (i = 0; i < 6; i++)
             CNV__UNROLL for (j = 0; j < 6; j++)
                 v_store(v + (size_t)(i * 6 + j) * step + t,
                         CNV__NAME(combine)(cnv__winograd_bt[j], half[i], 6));
@@ -1640,12 +1640,12 @@ static void CNV__NAME(winograd_output)(int tiles, const cnv_real *m, size_t step
     V_TYPE column[6], half[4][6], y[4], even[2], odd[2];
     int t, i, j;
     for (t = 0; t < tiles; t += V_WIDTH, m += V_WIDTH, rows += 4 * V_WIDTH) {
-        CNV__UNROLL for (j = 0; j < 6; j++) {
+        for (j = 0; j < 6; j++) {
             CNV__UNROLL for (i = 0; i < 6; i++) column[i] = v_load(m + (size_t)(i * 6 + j) * step);
             CNV__UNROLL for (i = 0; i < 4; i++)
                 half[i][j] = CNV__NAME(combine)(cnv__winograd_at[i], column, 6);
         }
-        CNV__UNROLL for (i = 0; i < 4; i++) {
+        for (i = 0; i < 4; i++) {
             CNV__UNROLL for (j = 0; j < 4; j++)
                 y[j] = v_add(CNV__NAME(combine)(cnv__winograd_at[j], half[i], 6), v_all(bias));
             v_zip(y[0], y[2], &even[0], &even[1]);
