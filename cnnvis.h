@@ -2611,8 +2611,14 @@ typedef struct {
     cnv_real *u, *y;
 } cnv__winograd;
 
-/* Filters that are too large to be kept, if that can be helped. */
-static int cnv__winograd_large(const cnv__conv *conv) { return (double)conv->k * conv->c > 1e5; }
+/* Filters of so many numbers are not kept, if that can be helped. */
+#ifndef CNV__LARGE
+#define CNV__LARGE 100000
+#endif
+static int cnv__winograd_large(const cnv__conv *conv)
+{
+    return (double)conv->k * conv->c > CNV__LARGE;
+}
 
 /* Whether it is faster: there must be channels enough, and tiles enough for one vector. */
 static int cnv__winograd_wins(const cnv__conv *conv)

@@ -118,13 +118,6 @@ static inline void fill_normal(cnv_tensor *t, cnv_rng *rng)
     for (i = 0; i < size; i++) t->data[i] = (cnv_real)cnv_normal(rng);
 }
 
-/* Their absolute values. */
-static inline void fill_absolute(cnv_tensor *t, cnv_rng *rng)
-{
-    size_t i, size = cnv_tensor_size(t);
-    for (i = 0; i < size; i++) t->data[i] = (cnv_real)fabs(cnv_normal(rng));
-}
-
 /* Whole numbers with many ties, some NaN, infinities and zeros of both signs. */
 static inline void fill_wild(cnv_tensor *t, cnv_rng *rng)
 {
