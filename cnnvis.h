@@ -124,10 +124,12 @@ CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 
 /* Whether 3 x 3 convolutions of stride 1 may take Winograd's way (Lavin & Gray 2016), where it is
-   faster: up to 3 times. It rounds otherwise than the definition: errors of up to 2e-5 * (sum of
-   |weight| * |x|) instead of 1e-6; and a NaN or an infinity spreads over 4 x 4 outputs. At the
-   start: on. With 0 every convolution is the plain sum. Not to be called while another thread is
-   inside the library. */
+   faster: up to 3 times. At the start: on. With 0 every convolution is the plain sum. Outputs are
+   computed in tiles of 4 x 4, and round otherwise than the definition: errors of up to 2e-5 * (the
+   largest sum of |weight| * |x| of a tile's outputs) instead of 1e-6 * (its own sum). So a number
+   that should be 0 may be as small as that instead: turn it off where 0 means "not seen", as in
+   receptive fields. A NaN, an infinity, or a number near the largest that float holds spoils all
+   tiles that read it. Not to be called while another thread is inside the library. */
 CNVDEF void cnv_use_winograd(int on);
 
 /* A small generator (splitmix64): the same numbers from the same seed, everywhere (cnv_normal: as
@@ -1497,7 +1499,7 @@ static void CNV__NAME(put)(const cnv__product *g, int i0, const CNV__NAME(tile) 
 }
 
 /* Finds the vectors of the next tile, from column j on. Where B is read, not packed, a vector ends
-   where neighbours do. There are kernels for 1, 2 and all vectors. */
+   where neighbours do. There are kernels for 1, 2 and all vectors: behind two come empty ones. */
 static void CNV__NAME(plan)(const cnv__product *g, int j, int j1, int read, CNV__NAME(tile) *t)
 {
     for (t->vectors = 0; t->vectors < TILE_VECTORS && (j < j1 || t->vectors > 2); t->vectors++) {
@@ -2350,8 +2352,9 @@ static int cnv__conv_sizes(cnv__conv *conv, const cnv_tensor *x, const cnv_tenso
     area = (double)conv->p * conv->q;
     conv->images = 1 + (int)(1024 / area); /* small images share a product */
     if (conv->images > x->n) conv->images = x->n;
+    conv->hands = conv->q > 1 ? win->stride_w : 1;
     padded = ((double)x->h + win->pad_top + win->pad_bottom) *
-             ((double)x->w + win->pad_left + win->pad_right);
+             ((double)x->w + win->pad_left + win->pad_right + conv->hands - 1);
     if (conv->images * (double)conv->c * padded > INT_MAX ||
         conv->images * (double)conv->k * area > INT_MAX ||
         (double)weight->n * weight->c * weight->h * weight->w > INT_MAX)
@@ -2359,7 +2362,6 @@ static int cnv__conv_sizes(cnv__conv *conv, const cnv_tensor *x, const cnv_tenso
                          x->w);
     conv->padded_h = x->h + win->pad_top + win->pad_bottom;
     conv->padded_w = x->w + win->pad_left + win->pad_right;
-    conv->hands = win->stride_w;
     conv->padded_w = cnv__round_up(conv->padded_w, conv->hands);
     conv->pad = conv->padded_h != x->h || conv->padded_w != x->w || conv->hands > 1;
     conv->taps = conv->group_c * win->kernel_h * win->kernel_w;
@@ -2628,7 +2630,8 @@ static int cnv__winograd_wins(const cnv__conv *conv)
     return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
            win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
            win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16 &&
-           (double)conv->p * conv->q >= least;
+           (double)conv->p * conv->q >= least &&
+           36.0 * conv->c * ((double)conv->k + CNV__FILTERS) < INT_MAX;
 }
 
 static int cnv__winograd_blocks(const cnv__winograd *w)
@@ -2705,7 +2708,8 @@ static int cnv__winograd_run(const cnv__winograd *w, int tile, int count, int *i
     return count < rest ? count : rest;
 }
 
-/* Channel c of these tiles, into v; then a few zeros, for products and vectors go on a little */
+/* Channel c of these tiles, into v; then a few zeros, for the product goes on to the next multiple
+   of CNV__TILES_MORE */
 static void cnv__winograd_in(const cnv__winograd *w, int tile, int count, int c, cnv_real *v)
 {
     const cnv__conv *conv = w->conv;
@@ -2767,12 +2771,14 @@ static void cnv__winograd_products(const cnv__winograd *w, int first, int each, 
     }
 }
 
-/* The tiles from `tile` on, as many as are done at a time, with v and m in `memory` */
-static void cnv__winograd_block(const cnv__winograd *w, int tile, cnv_real *memory, cnv_real *panel)
+/* The tiles from `tile` on, as many as are done at a time, by so many threads; v and m in `memory`
+   */
+static void cnv__winograd_block(const cnv__winograd *w, int tile, int threads, cnv_real *memory,
+                                cnv_real *panel)
 {
     const cnv__kernels *kernels = cnv__use();
     int count = w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES, k0, i;
-    int columns = cnv__round_up(count, CNV__TILES_MORE), threads = cnv__threads();
+    int columns = cnv__round_up(count, CNV__TILES_MORE);
     cnv_real *v = memory, *m = v + 36 * w->v_step, *plain = m + 36 * w->m_step;
     CNV__PARALLEL_FOR(threads > 1)
     for (i = 0; i < w->conv->c; i++) cnv__winograd_in(w, tile, count, i, v + i * w->stride);
@@ -2806,7 +2812,8 @@ static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
     for (i = 0; i < sharers; i++) {
         int block;
         for (block = i; block < blocks; block += sharers)
-            cnv__winograd_block(w, block * CNV__TILES, conv->work + (size_t)i * memory,
+            cnv__winograd_block(w, block * CNV__TILES, sharers > 1 ? 1 : threads,
+                                conv->work + (size_t)i * memory,
                                 conv->panel + i * CNV__DEPTH * cnv__use()->tile_columns);
     }
 }
@@ -3120,7 +3127,7 @@ static void cnv__bias_backward(const cnv_tensor *dy, cnv_tensor *dbias)
 static void cnv__last_sizes(cnv__conv *conv)
 {
     size_t image = (size_t)conv->images * (size_t)conv->group_c * (size_t)conv->padded_h *
-                   (size_t)(conv->padded_w + conv->win.stride_w);
+                   (size_t)conv->padded_w;
     conv->hands = 1;
     conv->pad = 1;
     conv->work_size = image + ((size_t)conv->group_k + 1) * (size_t)conv->taps;
@@ -3349,18 +3356,18 @@ CNVDEF int cnv_linear_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
         return cnv__multiply_matrices(&g, dy->data, weight->data, dx->data, ws);
     }
     cnv_tensor_fill(dx, 0);
-    share = (in + threads - 1) / threads; /* of the inputs; rows of weights are read once */
+    share = in / threads + 1; /* of the inputs; rows of weights are read once */
     CNV__PARALLEL_FOR((size_t)in * (size_t)out > CNV__BLOCK)
-    for (part = 0; part < in; part += share) {
-        size_t count = (size_t)(in - part < share ? in - part : share);
+    for (part = 0; part < threads; part++) {
+        long long first = (long long)part * share, rest = in - first;
         int o, n;
-        for (o = 0; o < out; o++)
+        for (o = 0; o < (rest > 0 ? out : 0); o++)
             for (n = 0; n < dx->n; n++) {
                 cnv_real slope = dy->data[n * out + o];
                 if (slope != 0)
-                    cnv__use()->add_scaled(count, slope,
-                                           weight->data + (size_t)o * (size_t)in + part,
-                                           dx->data + n * in + part);
+                    cnv__use()->add_scaled((size_t)(rest < share ? rest : share), slope,
+                                           weight->data + (size_t)o * (size_t)in + first,
+                                           dx->data + (size_t)n * (size_t)in + first);
             }
     }
     return 1;

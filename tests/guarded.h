@@ -118,6 +118,14 @@ static inline void fill_normal(cnv_tensor *t, cnv_rng *rng)
     for (i = 0; i < size; i++) t->data[i] = (cnv_real)cnv_normal(rng);
 }
 
+/* Zeros, and here and there a number of up to a thousand. */
+static inline void fill_spikes(cnv_tensor *t, cnv_rng *rng)
+{
+    size_t i, size = cnv_tensor_size(t);
+    for (i = 0; i < size; i++)
+        t->data[i] = pick(rng, 0, 49) ? 0 : (cnv_real)(1000 * cnv_uniform(rng));
+}
+
 /* Whole numbers with many ties, some NaN, infinities and zeros of both signs. */
 static inline void fill_wild(cnv_tensor *t, cnv_rng *rng)
 {

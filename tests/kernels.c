@@ -321,6 +321,21 @@ static void check_large_batches(void)
         }
 }
 
+/* Strides far beyond the image: one column, one row, or one output. */
+static void check_large_strides(void)
+{
+    static const int strides[][4] = { /* H, W, stride_h, stride_w */
+        {5, 5, 1 << 30, 1 << 30}, {5, 5, INT_MAX, INT_MAX}, {3000, 1, 1, 1000},
+        {1, 30, 1000, 1}, {9, 40, 11, 37}, {9, 40, 1, 38}};
+    size_t i;
+    for (i = 0; i < sizeof strides / sizeof *strides; i++) {
+        const int *e = strides[i];
+        conv_case c = square_case(2, 9, e[0], e[1], 3, 1, 1, 0);
+        c.win.stride_h = e[2], c.win.stride_w = e[3];
+        check_exact(&c);
+    }
+}
+
 /* Inception's 1x7 and 7x1, ResNeXt's groups, MobileNet's depthwise, a Xception-like multiplier. */
 static void check_known_shapes(void)
 {
@@ -571,6 +586,31 @@ static void check_winograd(const conv_case *c, cnv_rng *rng)
     scratch_free();
 }
 
+/* Where most numbers are 0, the error is in proportion to the largest output, not to each. */
+static void check_winograd_sparse(void)
+{
+    cnv_rng rng = cnv_rng_seed(7);
+    conv_case c = square_case(1, 16, 28, 29, 17, 3, 1, 1);
+    conv_inputs in = conv_inputs_new(&c, fill_spikes, &rng);
+    conv_expected e = conv_expect(&c, &in, 0), magnitude = conv_expect(&c, &in, 1);
+    size_t i, size = ref_size(&e.y);
+    int k;
+    for (k = 0; k < set_count; k++) {
+        double error = 0, most = 0;
+        conv_results out;
+        cnv_use(sets[k]);
+        cnv_use_winograd(1);
+        out = conv_run(&c, &in);
+        cnv_use_winograd(0);
+        for (i = 0; i < size; i++) {
+            error = fmax(error, fabs((double)out.y.t.data[i] - e.y.data[i]));
+            most = fmax(most, magnitude.y.data[i]);
+        }
+        CHECK(error > 0 && error <= 2e-5 * most, "%s: %g of %g", sets[k], error, most);
+    }
+    scratch_free();
+}
+
 /* Every remainder of four rows and columns, pads that differ, one tile and several blocks of them,
    channels and filters across the edges of the matrix product. */
 static void check_winograd_cases(void)
@@ -680,10 +720,12 @@ int main(void)
     check_block_edges();
     check_large_batches();
     check_known_shapes();
+    check_large_strides();
     sweep_linear();
     check_random_columns(300);
     check_properties(200);
     check_winograd_cases();
+    check_winograd_sparse();
     check_output_shapes();
     printf("largest rounding error: %.3g eps sum |a||b|, Winograd's %.3g sum |a||b|\n",
            worst_ratio, worst_winograd);
