@@ -3,6 +3,7 @@
 #   make gallery    runs every example, and makes a page of their pictures: build/gallery/index.html
 #   make test       builds and runs all tests; the last line is the total
 #   make bench      times kernels and networks  make train    trains the examples' network anew
+#   make staircase  times a convolution from seven loops to all processors, step by step
 #   make thumbs     makes README's pictures     make install PREFIX=/usr/local
 # With another compiler or other flags: make clean; make CC=clang CFLAGS="-O3 -std=gnu99"
 
@@ -38,7 +39,8 @@ build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
 build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
-build/bench build/networks: build/%: bench/%.c cnnvis.h $(wildcard bench/*.h examples/*.h) | build
+BENCHES = build/bench build/networks build/staircase
+$(BENCHES): build/%: bench/%.c cnnvis.h $(wildcard bench/*.h examples/*.h) | build
 	$(COMPILE)
 # The bench's peers, each if its library is there.
 build/peers/onednn: LIBRARY = -ldnnl
@@ -57,6 +59,8 @@ train: build/train
 bench: build/bench build/networks build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
 	env -u OMP_WAIT_POLICY build/networks
+staircase: build/staircase
+	build/staircase
 
 # A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
 RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \
@@ -79,4 +83,4 @@ clean:
 	rm -rf build
 always:
 .SECONDARY:
-.PHONY: all gallery thumbs train bench test deps install clean always
+.PHONY: all gallery thumbs train bench staircase test deps install clean always

@@ -110,24 +110,12 @@ static const limits all_limits[] = {
 };
 enum { LIMITS = sizeof all_limits / sizeof *all_limits };
 
-/* Both on all threads at once. */
+/* On all threads at once. */
 static int run_fma(const limits *set, long steps)
 {
     int i, threads = cnv__threads();
     CNV__PARALLEL_FOR(threads > 1)
     for (i = 0; i < threads; i++) set->fma(steps); /* by a pointer: no compiler can leave it out */
-    return 1;
-}
-
-static int run_copy(const limits *set, size_t n, const float *x, float *y)
-{
-    int i, threads = cnv__threads();
-    size_t share = n / (size_t)threads;
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < threads; i++) {
-        size_t start = (size_t)i * share;
-        set->copy(i == threads - 1 ? n - start : share, x + start, y + start);
-    }
     return 1;
 }
 
