@@ -3144,7 +3144,7 @@ static void cnv__last_tables(cnv__conv *conv)
     for (i = 0; i < conv->images; i++)
         for (p = 0; p < conv->p; p++)
             pixel = cnv__count_by(pixel, conv->q, (i * conv->padded_h + p * win->stride_h) * row,
-                                  win->stride_w * conv->group_c);
+                                  conv->q > 1 ? win->stride_w * conv->group_c : 0);
 }
 
 /* A group's channels of `count` padded images: [c][h*w] -> [h*w][c] */
