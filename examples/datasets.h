@@ -1,6 +1,12 @@
-/* datasets.h: labelled pictures to train on: Toybox scenes, CIFAR-10 (the binary version), MNIST
-   and everything else in IDX files, or a folder with one folder of pictures per class. All become
-   bytes [n][3][side][side] of the side that the network wants. */
+/* datasets.h: many labelled pictures, to train on or to search: Toybox scenes, CIFAR-10 (the binary
+   version), MNIST and everything else in IDX files, or a folder with one folder of pictures per
+   class. All become bytes [n][3][side][side] of the side that the network wants.
+
+       dataset d = dataset_of(&e, 2000);                    // --data FOLDER, or held-out scenes
+       for (i = 0; i < d.n; i += images.n) {                // ... batch by batch
+           dataset_batch(&e, &d, i, 64, &images);
+           example_check(&e, cnv_forward(e.net, &images, node));
+       }                                                                                          */
 #ifndef DATASETS_H
 #define DATASETS_H
 
@@ -257,6 +263,44 @@ static inline void dataset_free(dataset *d)
     free(d->labels);
 }
 
+/* Picture i as floats [3][side][side] in [0,1]; or its mirror image. */
+static inline void dataset_picture(const dataset *d, int i, int mirror, float *to)
+{
+    const unsigned char *from = d->pixels + (size_t)i * dataset_image_bytes(d);
+    int row, x, side = d->side;
+    for (row = 0; row < 3 * side; row++)
+        for (x = 0; x < side; x++)
+            to[row * side + x] = (float)from[row * side + (mirror ? side - 1 - x : x)] / 255;
+}
+
+/* Pictures from `first` on, [count,3,side,side]; fewer at the end. */
+static inline void dataset_batch(const example *e, const dataset *d, int first, int count,
+                                 cnv_tensor *images)
+{
+    int i;
+    if (count > d->n - first) count = d->n - first;
+    example_check(e, cnv_tensor_resize(images, count, 3, d->side, d->side));
+    for (i = 0; i < count; i++)
+        dataset_picture(d, first + i, 0, cnv_tensor_image(images, i).data);
+}
+
+/* What a node says of every picture: codes [n,C,H,W]. */
+static inline void dataset_codes(const example *e, const dataset *d, int node, cnv_tensor *codes)
+{
+    const cnv_tensor *out = &e->net->nodes[node].out;
+    cnv_tensor images = {0};
+    double start = example_seconds();
+    int i;
+    for (i = 0; i < d->n; i += images.n) {
+        dataset_batch(e, d, i, 64, &images);
+        example_check(e, cnv_forward(e->net, &images, node) &&
+                         (i || cnv_tensor_resize(codes, d->n, out->c, out->h, out->w)));
+        memcpy(cnv_tensor_image(codes, i).data, out->data, cnv_tensor_size(out) * sizeof(float));
+        example_progress("coding  ", i + images.n, d->n, start);
+    }
+    cnv_tensor_free(&images);
+}
+
 /* Puts the pictures in random order, so that a part of them is a fair sample. */
 static inline void dataset_shuffle(dataset *d, cnv_rng *rng)
 {
@@ -271,6 +315,25 @@ static inline void dataset_shuffle(dataset *d, cnv_rng *rng)
             a[k] = b[k], b[k] = byte;
         }
     }
+}
+
+/* At most n pictures to look at: those of the folder after --data, in random order, or else
+   held-out scenes: picture i is the scene of seed EXAMPLE_HELD_OUT + i. */
+static inline dataset dataset_of(const example *e, int n)
+{
+    const char *folder = example_text(e, "data", NULL);
+    dataset d;
+    memset(&d, 0, sizeof d);
+    d.side = e->model->side;
+    if (folder) {
+        cnv_rng rng = cnv_rng_seed(e->seed);
+        dataset_open(e, &d, folder);
+        dataset_shuffle(&d, &rng);
+        if (d.n > n) d.n = n;
+    } else {
+        dataset_toybox(e, &d, EXAMPLE_HELD_OUT, n, NULL);
+    }
+    return d;
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -36,15 +36,10 @@ static int train_step(cnv_net *net, int logits, const cnv_tensor *images, const 
 static void load_batch(const dataset *d, const int *index, int count, cnv_rng *rng,
                        cnv_tensor *images, int *labels)
 {
-    int i, row, x, side = d->side;
+    int i;
     for (i = 0; i < count; i++) {
-        const unsigned char *from = d->pixels + (size_t)index[i] * dataset_image_bytes(d);
-        float *to = cnv_tensor_image(images, i).data;
-        int mirror = rng && cnv_random(rng) & 1;
         labels[i] = d->labels[index[i]];
-        for (row = 0; row < 3 * side; row++)
-            for (x = 0; x < side; x++)
-                to[row * side + x] = (float)from[row * side + (mirror ? side - 1 - x : x)] / 255;
+        dataset_picture(d, index[i], rng && cnv_random(rng) & 1, cnv_tensor_image(images, i).data);
     }
 }
 
@@ -52,15 +47,12 @@ static void load_batch(const dataset *d, const int *index, int count, cnv_rng *r
 static double accuracy(const example *e, const dataset *d, int first, int end)
 {
     cnv_tensor images = {0};
-    int labels[BATCH], index[BATCH], i, k, right = 0;
+    int i, k, right = 0;
     e->net->training = 0;
-    for (i = first; i < end; i += BATCH) {
-        int count = end - i < BATCH ? end - i : BATCH;
-        for (k = 0; k < count; k++) index[k] = i + k;
-        example_check(e, cnv_tensor_resize(&images, count, 3, d->side, d->side));
-        load_batch(d, index, count, NULL, &images, labels);
+    for (i = first; i < end; i += images.n) {
+        dataset_batch(e, d, i, end - i < BATCH ? end - i : BATCH, &images);
         example_check(e, cnv_forward(e->net, &images, CNV_ALL));
-        for (k = 0; k < count; k++) right += example_answer(e, k) == labels[k];
+        for (k = 0; k < images.n; k++) right += example_answer(e, k) == d->labels[i + k];
     }
     cnv_tensor_free(&images);
     return (double)right / (end - first);

@@ -31,7 +31,6 @@
 #pragma GCC optimize("Og")
 #endif
 
-#define TRUTH_SEED 1000000000ULL        /* held-out scenes have seeds from here on */
 #define TRUTH_AREA 0.15                 /* the object covers no more of the picture than this */
 #define TRUTH_NEAR (15.0 / 224)         /* the pointing game's margin, of the side */
 #define TRUTH_BLUR (0.02 * TOY_SIDE)    /* its Gaussian blur for maps of single pixels' gradients */
@@ -58,7 +57,7 @@ static inline truth_world truth_begin(const example *e, const toy_options *optio
 {
     truth_world world;
     memset(&world, 0, sizeof world);
-    world.e = e, world.options = options, world.seed = TRUTH_SEED;
+    world.e = e, world.options = options, world.seed = EXAMPLE_HELD_OUT;
     return world;
 }
 
@@ -283,7 +282,7 @@ static inline int truth_measure(const example *e, truth_table *table, int scenes
     truth_row *control = table->row + table->rows;
     double start = example_seconds(), blur = table->row[0].blur;
     int i, ok = 1;
-    table->noise = cnv_rng_seed(TRUTH_SEED);
+    table->noise = cnv_rng_seed(EXAMPLE_HELD_OUT);
     truth_row_set(&control[0], "random map", truth_random, &table->noise, blur);
     truth_row_set(&control[1], "Sobel edges", truth_sobel, NULL, blur);
     truth_row_set(&control[2], "centred Gaussian", truth_gaussian, NULL, blur);
