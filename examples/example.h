@@ -348,6 +348,14 @@ static inline void example_progress(const char *what, int done, int all, double 
     if (done == all) fprintf(stderr, "\r%80s\r", "");
 }
 
+/* The same network as it was before training, or a cousin of it: a control. Free it. */
+static inline cnv_net *example_untrained(const example *e)
+{
+    cnv_net *net = cnv_net_new();
+    example_check(e, net && e->model->build(net, e->classes) >= 0 && cnv_init(net, e->seed));
+    return net;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif
