@@ -592,6 +592,14 @@ CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y);
 /* Subtracts the least value and divides by the range, of each image (or each whole channel).
    All equal: 0. y may be x. */
 CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y);
+/* y[n,c,i,j] = x[n,c,i+dy,j+dx]: what leaves on one side enters on the other. Jitter, of gradient
+   ascent; rolled by -dx, -dy it is undone. */
+CNVDEF int cnv_roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y);
+/* Structural similarity of the gray versions of two pictures [1,C,H,W] in [0,1]: 1 for equal ones,
+   the mean over all pixels of (2 a b + .0001) (2 ab' + .0009) / ((a^2 + b^2 + .0001) (a' + b' +
+   .0009)); a, b are means, a', b' variances and ab' the covariance under a Gaussian of sigma 1.5
+   (Wang et al. 2004). */
+CNVDEF int cnv_ssim(const cnv_tensor *x, const cnv_tensor *y, double *similarity);
 /* rgb = (1 - a) gray(image) + a turbo(heat), a = opacity * heat stretched to [0,1]. heat [1,1,h,w]
    is resized to the image. An all-equal heat shows the picture in gray, NaN magenta. */
 CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
@@ -6274,6 +6282,52 @@ CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y)
         for (j = 0; j < size; j++)
             part.data[j] = (cnv_real)(((double)part.data[j] - low) / (high > low ? high - low : 1));
     }
+    return 1;
+}
+
+CNVDEF int cnv_roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
+{
+    size_t k, planes = (size_t)x->n * (size_t)x->c, h = (size_t)x->h, w = (size_t)x->w, i, first;
+    if (!cnv__shape_output("roll", x, y, x->n, x->c, x->h, x->w)) return 0;
+    first = (size_t)((dx % x->w + x->w) % x->w); /* the column that becomes the leftmost */
+    for (k = 0; k < planes; k++)
+        for (i = 0; i < h; i++) {
+            size_t row = (i + (size_t)((dy % x->h + x->h) % x->h)) % h;
+            const cnv_real *from = x->data + (k * h + row) * w;
+            cnv_real *to = y->data + (k * h + i) * w;
+            memcpy(to, from + first, (w - first) * sizeof *to);
+            memcpy(to + w - first, from, first * sizeof *to);
+        }
+    return 1;
+}
+
+CNVDEF int cnv_ssim(const cnv_tensor *x, const cnv_tensor *y, double *similarity)
+{
+    size_t i, k, n = (size_t)x->h * (size_t)x->w, c = (size_t)x->c;
+    cnv_tensor m = cnv_tensor_view(NULL, 0, 0, 0, 0); /* the channels x, y, xx, yy, xy */
+    double sum = 0;
+    if (!x->data || x->n != 1 || y->n != 1 || x->c != y->c || x->h != y->h || x->w != y->w)
+        return cnv__fail("ssim: expects two pictures of one size, got %d x %d x %d x %d and "
+                         "%d x %d x %d x %d", x->n, x->c, x->h, x->w, y->n, y->c, y->h, y->w);
+    if (!cnv_tensor_resize(&m, 1, 5, x->h, x->w)) return 0;
+    for (i = 0; i < n; i++) {
+        cnv_real a = 0, b = 0;
+        for (k = 0; k < c; k++) {
+            a += x->data[k * n + i] / (cnv_real)c;
+            b += y->data[k * n + i] / (cnv_real)c;
+        }
+        m.data[i] = a, m.data[n + i] = b;
+        m.data[2 * n + i] = a * a, m.data[3 * n + i] = b * b, m.data[4 * n + i] = a * b;
+    }
+    if (!cnv_blur(&m, 1.5, &m)) return cnv_tensor_free(&m), 0;
+    for (i = 0; i < n; i++) {
+        double a = (double)m.data[i], b = (double)m.data[n + i], c1 = 1e-4, c2 = 9e-4;
+        double aa = (double)m.data[2 * n + i] - a * a, bb = (double)m.data[3 * n + i] - b * b;
+        double ab = (double)m.data[4 * n + i] - a * b;
+        sum += (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa + bb + c2));
+    }
+    cnv_tensor_free(&m);
+    *similarity = sum / (double)n;
     return 1;
 }
 

@@ -167,6 +167,20 @@ static inline int panel_scene(panel_sheet *sheet, int index, const example *e)
     return ok;
 }
 
+/* ---- Long pictures ---- */
+
+/* Puts pictures of one width below each other, and frees them. */
+static inline int panel_stack(cnv_tensor *strips, int count, cnv_tensor *picture)
+{
+    int i, y = 0, ok;
+    for (i = 0; i < count; i++) y += strips[i].h;
+    ok = count > 0 && cnv_canvas(picture, y, strips[0].w, panel_white);
+    for (i = y = 0; i < count; y += strips[i++].h)
+        if (ok) cnv_paste(picture, &strips[i], 0, y);
+    for (i = 0; i < count; i++) cnv_tensor_free(&strips[i]);
+    return ok;
+}
+
 /* ---- In the terminal ---- */
 
 /* Whether what is printed goes to a terminal. */
