@@ -182,20 +182,28 @@ static inline void example_class_names(example *e)
     }
 }
 
-/* --net and --weights */
+/* --net, or else the model of the name `fallback`. */
+static inline const model *example_model(const example *e, const char *fallback)
+{
+    const char *name = example_text(e, "net", fallback);
+    const model *found = model_find(name);
+    if (!found) example_fail(e, "unknown network \"%s\"; there are: %s", name, example_models());
+    return found;
+}
+
+/* --weights, and --net, which `train` wrote into the weight file, too. */
 static inline void example_network(example *e)
 {
-    const char *name = example_text(e, "net", models[0].name);
-    const char *weights = example_text(e, "weights", NULL);
-    e->model = model_find(name);
-    if (!e->model)
-        example_fail(e, "unknown network \"%s\"; there are: %s", name, example_models());
+    const char *weights = example_text(e, "weights", NULL), *name;
+    e->model = example_model(e, models[0].name);
     if (!weights && e->model != &models[0])
         example_fail(e, "only the weights of %s come along: for %s say --weights", models[0].name,
-                     name);
+                     e->model->name);
     if (!weights) weights = example_data("toynet.safetensors");
     e->file = cnv_safetensors_open(weights);
     example_check(e, e->file != NULL);
+    name = cnv_safetensors_metadata(e->file, "net");
+    if (name && model_find(name)) e->model = example_model(e, name);
     example_class_names(e);
     e->net = cnv_net_new();
     example_check(e, e->net != NULL);
