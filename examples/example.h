@@ -356,6 +356,16 @@ static inline void example_progress(const char *what, int done, int all, double 
     if (done == all) fprintf(stderr, "\r%80s\r", "");
 }
 
+/* The class with the greatest logit but `but`, in the last cnv_forward. */
+static inline int example_rival(const example *e, int but)
+{
+    const float *logits = e->net->nodes[e->logits].out.data;
+    int c, best = but == 0;
+    for (c = 0; c < e->classes; c++)
+        if (c != but && logits[c] > logits[best]) best = c;
+    return best;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

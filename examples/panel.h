@@ -167,6 +167,58 @@ static inline int panel_scene(panel_sheet *sheet, int index, const example *e)
     return ok;
 }
 
+/* sqrt(mean of squares) of all numbers; never 0. */
+static inline double panel_deviation(const cnv_tensor *t)
+{
+    size_t i, size = cnv_tensor_size(t);
+    double squares = 1e-30;
+    for (i = 0; i < size; i++) squares += (double)t->data[i] * (double)t->data[i];
+    return sqrt(squares / (double)size);
+}
+
+/* Numbers of either sign as grey or colour in [0,1]: 0 is grey, three standard deviations are black
+   and white. picture may be slope. */
+static inline int panel_gray_zero(const cnv_tensor *slope, cnv_tensor *picture)
+{
+    size_t i, size = cnv_tensor_size(slope);
+    double scale = 1 / (6 * panel_deviation(slope));
+    if (picture != slope && !cnv_tensor_copy(slope, picture)) return 0;
+    for (i = 0; i < size; i++)
+        picture->data[i] = (float)fmin(1, fmax(0, 0.5 + scale * (double)picture->data[i]));
+    return 1;
+}
+
+/* The same in cell `index`. */
+static inline int panel_gradient(panel_sheet *sheet, int index, const cnv_tensor *slope,
+                                 const char *caption, const char *note)
+{
+    cnv_tensor rgb = {0};
+    int ok = panel_gray_zero(slope, &rgb) && panel_picture(sheet, index, &rgb, caption, note);
+    cnv_tensor_free(&rgb);
+    return ok;
+}
+
+/* Shares [1,1,H,W] of either sign: red speaks for, blue against; three standard deviations are the
+   full colour. */
+static inline int panel_shares(panel_sheet *sheet, int index, const cnv_tensor *shares,
+                               const char *caption)
+{
+    double most = 3 * panel_deviation(shares);
+    return panel_map(sheet, index, shares, CNV_MAP_RED_WHITE_BLUE, -most, most, caption);
+}
+
+/* A frame around columns left ... right-1 and rows top ... bottom-1 of a picture that is `side`
+   pixels wide, in cell `index`. */
+static inline void panel_box(panel_sheet *sheet, int index, int left, int top, int right,
+                             int bottom, int side, cnv_color color)
+{
+    int x, y, w = (right - left) * PANEL_SIDE / side, h = (bottom - top) * PANEL_SIDE / side;
+    panel_corner(sheet, index, &x, &y);
+    x += left * PANEL_SIDE / side, y += top * PANEL_SIDE / side;
+    cnv_frame(&sheet->picture, x - 1, y - 1, w + 2, h + 2, 5, panel_black);
+    cnv_frame(&sheet->picture, x, y, w, h, 3, color);
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

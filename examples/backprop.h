@@ -1,0 +1,95 @@
+/* backprop.h: from one neuron back to the pixels, under one of three rules for ReLUs, and what is
+   made of the numbers that arrive there.
+
+       neuron = backprop_strongest(&net->nodes[node].out, channel);
+       backprop(net, CNV_GUIDED, node, &image, neuron, &slope) && backprop_steepest(&slope, &map)
+
+   Saliency, deconvnet and guided backprop are this one walk and differ in its rule alone:
+   the way back through y = max(x, 0) passes a signal g
+       CNV_GRADIENT     where x > 0                the slope itself
+       CNV_DECONVNET    where g > 0                as if the ReLU stood on the way back
+       CNV_GUIDED       where x > 0 and g > 0      both                                        */
+#ifndef BACKPROP_H
+#define BACKPROP_H
+
+#include "example.h"
+
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
+/* slope [1,C,H,W]: what arrives at the pixels of image [1,C,H,W] when neuron `neuron` of a node, a
+   number k*h*w + y*w + x in its output [1,K,h,w], sends 1. At the logits the neuron is the class.
+   Other operators than ReLUs pass their gradient; max pools by their switches. */
+static inline int backprop(cnv_net *net, cnv_relu_rule rule, int node, const cnv_tensor *image,
+                           int neuron, cnv_tensor *slope)
+{
+    cnv_tensor *seed;
+    int ok;
+    if (!cnv_forward(net, image, node) || !(seed = cnv_seed(net, node))) return 0;
+    seed->data[neuron] = 1;
+    net->relu_rule = rule;
+    ok = cnv_backward(net, 0) && cnv_tensor_copy(&net->nodes[0].grad, slope);
+    net->relu_rule = CNV_GRADIENT; /* as others expect it */
+    return ok;
+}
+
+/* The neuron with the greatest output in a channel of out [1,K,h,w]. */
+static inline int backprop_strongest(const cnv_tensor *out, int channel)
+{
+    int i, plane = out->h * out->w, first = channel * plane, best = first;
+    for (i = first; i < first + plane; i++)
+        if (out->data[i] > out->data[best]) best = i;
+    return best;
+}
+
+/* map [1,1,H,W]: at each pixel the greatest magnitude of the colours of slope [1,C,H,W]. */
+static inline int backprop_steepest(const cnv_tensor *slope, cnv_tensor *map)
+{
+    int i, plane = slope->h * slope->w;
+    if (!cnv_tensor_resize(map, 1, 1, slope->h, slope->w)) return 0;
+    cnv_tensor_fill(map, 0);
+    for (i = 0; i < slope->c * plane; i++)
+        map->data[i % plane] = fmaxf(map->data[i % plane], fabsf(slope->data[i]));
+    return 1;
+}
+
+/* map [1,1,H,W]: at each pixel the sum over the colours: for shares that add up. */
+static inline int backprop_total(const cnv_tensor *shares, cnv_tensor *map)
+{
+    int i, plane = shares->h * shares->w;
+    if (!cnv_tensor_resize(map, 1, 1, shares->h, shares->w)) return 0;
+    cnv_tensor_fill(map, 0);
+    for (i = 0; i < shares->c * plane; i++) map->data[i % plane] += shares->data[i];
+    return 1;
+}
+
+/* The smallest box around all pixels of a map where it exceeds `share` of its maximum: where a
+   neuron's pattern lies. */
+typedef struct {
+    int left, top, right, bottom; /* columns left ... right-1, rows top ... bottom-1 */
+} backprop_box;
+
+static inline backprop_box backprop_where(const cnv_tensor *map, double share)
+{
+    backprop_box box = {map->w, map->h, 0, 0};
+    double low, high;
+    int i;
+    cnv_range(map, &low, &high);
+    for (i = 0; i < map->h * map->w; i++) {
+        int x = i % map->w, y = i / map->w;
+        if (!((double)map->data[i] > share * high)) continue;
+        if (x < box.left) box.left = x;
+        if (x >= box.right) box.right = x + 1;
+        if (y < box.top) box.top = y;
+        box.bottom = y + 1;
+    }
+    return box;
+}
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
+
+#endif
