@@ -399,18 +399,25 @@ static inline void truth_means(truth_table *table)
     }
 }
 
-/* Scores all methods of the table, and the controls with the blur of the first, over `scenes`
-   scenes. Returns 1, or 0: see truth_next. */
-static inline int truth_measure(const example *e, truth_table *table, int scenes)
+/* Puts the controls behind the methods, with the blur of the first. */
+static inline void truth_control(truth_table *table)
 {
-    truth_world world = truth_begin(e, table->options);
     truth_row *control = table->row + table->rows;
-    double start = example_seconds(), blur = table->row[0].blur;
-    int i, ok = 1;
+    double blur = table->row[0].blur;
     table->noise = cnv_rng_seed(EXAMPLE_HELD_OUT);
     truth_row_set(&control[0], "random map", truth_random, &table->noise, blur);
     truth_row_set(&control[1], "Sobel edges", truth_sobel, NULL, blur);
     truth_row_set(&control[2], "centred Gaussian", truth_gaussian, NULL, blur);
+}
+
+/* Scores all methods of the table, and the controls, over `scenes` scenes. Returns 1, or 0: see
+   truth_next. */
+static inline int truth_measure(const example *e, truth_table *table, int scenes)
+{
+    truth_world world = truth_begin(e, table->options);
+    double start = example_seconds();
+    int i, ok = 1;
+    truth_control(table);
     table->area = 0;
     for (table->scenes = 0; ok && table->scenes < scenes; table->scenes += ok) {
         example_progress("scoring", table->scenes, scenes, start);
