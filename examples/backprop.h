@@ -44,6 +44,24 @@ static inline int backprop_strongest(const cnv_tensor *out, int channel)
     return best;
 }
 
+/* The `count` strongest neurons of out [1,K,h,w] that fire, each channel giving one, in neuron[];
+   returns how many there are. */
+static inline int backprop_firing(const cnv_tensor *out, int count, int *neuron)
+{
+    int n, k;
+    for (n = 0; n < count; n++) {
+        int best = -1;
+        for (k = 0; k < out->c; k++) {
+            int at = backprop_strongest(out, k);
+            if (n && !(out->data[at] < out->data[neuron[n - 1]])) continue;
+            if (out->data[at] > (best < 0 ? 0 : out->data[best])) best = at;
+        }
+        if (best < 0) break;
+        neuron[n] = best;
+    }
+    return n;
+}
+
 /* map [1,1,H,W]: at each pixel the greatest magnitude of the colours of slope [1,C,H,W]. */
 static inline int backprop_steepest(const cnv_tensor *slope, cnv_tensor *map)
 {
@@ -65,27 +83,32 @@ static inline int backprop_total(const cnv_tensor *shares, cnv_tensor *map)
     return 1;
 }
 
-/* The smallest box around all pixels of a map where it exceeds `share` of its maximum: where a
-   neuron's pattern lies. */
 typedef struct {
-    int left, top, right, bottom; /* columns left ... right-1, rows top ... bottom-1 */
-} backprop_box;
+    int left, top, side; /* columns left ... left + side - 1, and rows alike */
+} backprop_square;
 
-static inline backprop_box backprop_where(const cnv_tensor *map, double share)
+/* The smallest square around all pixels of a map above a tenth of its maximum: where a neuron's
+   pattern lies. side > 0: a square of that side with the same middle. Inside the map, at any rate. */
+static inline backprop_square backprop_where(const cnv_tensor *map, int side)
 {
-    backprop_box box = {map->w, map->h, 0, 0};
+    int i, x0 = map->w, y0 = map->h, x1 = 0, y1 = 0, most = map->w < map->h ? map->w : map->h;
+    backprop_square square;
     double low, high;
-    int i;
     cnv_range(map, &low, &high);
     for (i = 0; i < map->h * map->w; i++) {
         int x = i % map->w, y = i / map->w;
-        if (!((double)map->data[i] > share * high)) continue;
-        if (x < box.left) box.left = x;
-        if (x >= box.right) box.right = x + 1;
-        if (y < box.top) box.top = y;
-        box.bottom = y + 1;
+        if (!((double)map->data[i] > 0.1 * high)) continue;
+        x0 = x < x0 ? x : x0, x1 = x >= x1 ? x + 1 : x1;
+        y0 = y < y0 ? y : y0, y1 = y + 1;
     }
-    return box;
+    if (!side) side = x1 - x0 > y1 - y0 ? x1 - x0 : y1 - y0;
+    square.side = side < 1 ? 1 : side > most ? most : side;
+    square.left = (x0 + x1 - square.side) / 2, square.top = (y0 + y1 - square.side) / 2;
+    if (square.left > map->w - square.side) square.left = map->w - square.side;
+    if (square.top > map->h - square.side) square.top = map->h - square.side;
+    if (square.left < 0) square.left = 0;
+    if (square.top < 0) square.top = 0;
+    return square;
 }
 
 #if defined __GNUC__ && !defined __clang__

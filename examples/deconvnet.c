@@ -39,16 +39,6 @@ static int deconvnet_map(cnv_net *net, int logits, const cnv_tensor *image, int 
 }
 
 #ifndef EXAMPLE_NO_MAIN
-/* The channel of a node that the last image excited most. */
-static int deconvnet_channel(const cnv_tensor *out)
-{
-    int k, best = 0;
-    for (k = 1; k < out->c; k++)
-        if (out->data[backprop_strongest(out, k)] > out->data[backprop_strongest(out, best)])
-            best = k;
-    return best;
-}
-
 /* At most four convolutions, evenly spread, the last of them the layer asked for. */
 static int deconvnet_layers(const example *e, int *node)
 {
@@ -66,8 +56,8 @@ static int deconvnet_frame(panel_sheet *sheet, const cnv_tensor *slope, cnv_colo
     cnv_tensor map = {0};
     int ok = backprop_steepest(slope, &map);
     if (ok) {
-        backprop_box box = backprop_where(&map, 0.1);
-        panel_box(sheet, 0, box.left, box.top, box.right, box.bottom, map.w, color);
+        backprop_square at = backprop_where(&map, 0);
+        panel_square(sheet, 0, at.left, at.top, at.side, map.w, color);
     }
     cnv_tensor_free(&map);
     return ok;
@@ -84,10 +74,12 @@ static int deconvnet_picture(const example *e, panel_sheet *sheet)
     char text[128], note[128];
     ok = panel_begin(sheet, 3, (n + 4) / 3, "Deconvnet: what made these neurons fire?") &&
          panel_scene(sheet, 0, e);
-    for (i = 0; ok && i < n && cnv_forward(e->net, &e->image, node[i]); i++) {
-        const cnv_tensor *out = &e->net->nodes[node[i]].out;
-        int k = deconvnet_channel(out), at = backprop_strongest(out, k);
-        snprintf(text, sizeof text, "%s, channel %d", e->net->nodes[node[i]].name, k);
+    for (i = 0; ok && i < n; i++) {
+        const cnv_tensor *out = &e->net->nodes[node[i]].out; /* still of this image */
+        int at = 0;
+        backprop_firing(out, 1, &at); /* a layer that is silent sends from neuron 0 */
+        snprintf(text, sizeof text, "%s, channel %d", e->net->nodes[node[i]].name,
+                 at / (out->h * out->w));
         snprintf(note, sizeof note, "its maximum, %.2f; in the scene: %s",
                  (double)out->data[at], names[i]);
         ok = deconvnet(e->net, node[i], &e->image, at, &slope) &&

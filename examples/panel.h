@@ -207,16 +207,16 @@ static inline int panel_shares(panel_sheet *sheet, int index, const cnv_tensor *
     return panel_map(sheet, index, shares, CNV_MAP_RED_WHITE_BLUE, -most, most, caption);
 }
 
-/* A frame around columns left ... right-1 and rows top ... bottom-1 of a picture that is `side`
-   pixels wide, in cell `index`. */
-static inline void panel_box(panel_sheet *sheet, int index, int left, int top, int right,
-                             int bottom, int side, cnv_color color)
+/* A frame around a square of a picture that is `width` pixels wide, in cell `index`. */
+static inline void panel_square(panel_sheet *sheet, int index, int left, int top, int side,
+                                int width, cnv_color color)
 {
-    int x, y, w = (right - left) * PANEL_SIDE / side, h = (bottom - top) * PANEL_SIDE / side;
+    int x, y;
     panel_corner(sheet, index, &x, &y);
-    x += left * PANEL_SIDE / side, y += top * PANEL_SIDE / side;
-    cnv_frame(&sheet->picture, x - 1, y - 1, w + 2, h + 2, 5, panel_black);
-    cnv_frame(&sheet->picture, x, y, w, h, 3, color);
+    x += left * PANEL_SIDE / width, y += top * PANEL_SIDE / width;
+    side = side * PANEL_SIDE / width;
+    cnv_frame(&sheet->picture, x - 1, y - 1, side + 2, side + 2, 5, panel_black);
+    cnv_frame(&sheet->picture, x, y, side, side, 3, color);
 }
 
 /* The outline of what is 1 in a mask [side][side], white with a dark rim, over the picture of that

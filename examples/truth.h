@@ -452,6 +452,19 @@ static inline void truth_report(const example *e, truth_table *table, int scenes
                "right, and there are too few.\n");
 }
 
+/* Pearson's correlation of two maps of one size; 0 if one of them is even. */
+static inline double truth_correlation(const cnv_tensor *a, const cnv_tensor *b)
+{
+    size_t i, size = cnv_tensor_size(a);
+    double n = (double)size, sa = 0, sb = 0, aa = 0, bb = 0, ab = 0;
+    for (i = 0; i < size; i++) sa += (double)a->data[i], sb += (double)b->data[i];
+    for (i = 0; i < size; i++) {
+        double u = (double)a->data[i] - sa / n, v = (double)b->data[i] - sb / n;
+        aa += u * u, bb += v * v, ab += u * v;
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif
