@@ -219,6 +219,41 @@ static inline void panel_square(panel_sheet *sheet, int index, int left, int top
     cnv_frame(&sheet->picture, x, y, side, side, 3, color);
 }
 
+/* What is positive in a map [1,1,h,w], blurred by `blur` of its side and laid over the picture. */
+static inline int panel_over(panel_sheet *sheet, int index, const example *e, const cnv_tensor *map,
+                             double blur, const char *caption, const char *note)
+{
+    cnv_tensor large = {0}, soft = {0}, over = {0};
+    int ok = cnv_relu_forward(map, &over) && cnv_blur(&over, blur * map->w, &soft) &&
+             panel_image(e, &large) && cnv_overlay(&large, &soft, 0.7, &over) &&
+             panel_picture(sheet, index, &over, caption, note);
+    cnv_tensor_free(&large), cnv_tensor_free(&soft), cnv_tensor_free(&over);
+    return ok;
+}
+
+/* Lines over cell `index` and the next one: line m has the heights y[m*points ...], spread evenly
+   over 0 ... 1. */
+static inline int panel_lines(panel_sheet *sheet, int index, const char *title, const char *x_label,
+                              const double *y, const char *const *names, int lines, int points)
+{
+    cnv_tensor picture = {0};
+    double *x = (double *)malloc((size_t)points * sizeof(double));
+    cnv_plot plot = {0};
+    int i, left, top, ok;
+    for (i = 0; x && i < points; i++) x[i] = i / (points - 1.0);
+    for (i = 0; i < lines * points; i++)
+        plot.y_low = fmin(plot.y_low, y[i]), plot.y_high = fmax(plot.y_high, y[i]);
+    plot.title = title, plot.x_label = x_label, plot.x_high = 1;
+    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT / 2;
+    ok = x && cnv_plot_begin(&plot, &picture);
+    for (i = 0; ok && i < lines; i++)
+        cnv_plot_line(&plot, &picture, x, y + i * points, points, NULL, names[i]);
+    panel_corner(sheet, index, &left, &top);
+    if (ok) cnv_paste(&sheet->picture, &picture, left, top - 12);
+    cnv_tensor_free(&picture), free(x);
+    return ok;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif
