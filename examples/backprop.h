@@ -35,6 +35,20 @@ static inline int backprop(cnv_net *net, cnv_relu_rule rule, int node, const cnv
     return ok;
 }
 
+/* sum [1,C,H,W] += the gradients of a class at all images of a batch [N,C,H,W], added up. */
+static inline int backprop_batch(cnv_net *net, int logits, const cnv_tensor *batch, int class_id,
+                                 cnv_tensor *sum)
+{
+    size_t i, size = cnv_tensor_size(sum);
+    cnv_tensor *seed;
+    int n;
+    if (!cnv_forward(net, batch, logits) || !(seed = cnv_seed(net, logits))) return 0;
+    for (n = 0; n < batch->n; n++) seed->data[n * seed->c + class_id] = 1;
+    if (!cnv_backward(net, 0)) return 0;
+    for (i = 0; i < cnv_tensor_size(batch); i++) sum->data[i % size] += net->nodes[0].grad.data[i];
+    return 1;
+}
+
 /* The neuron with the greatest output in a channel of out [1,K,h,w]. */
 static inline int backprop_strongest(const cnv_tensor *out, int channel)
 {
@@ -88,7 +102,7 @@ typedef struct {
 } backprop_square;
 
 /* The smallest square around all pixels of a map above a tenth of its maximum: where a neuron's
-   pattern lies. side > 0: a square of that side with the same middle. Inside the map, at any rate. */
+   pattern lies. side > 0: a square of that side with the same middle. Never beyond the map. */
 static inline backprop_square backprop_where(const cnv_tensor *map, int side)
 {
     int i, x0 = map->w, y0 = map->h, x1 = 0, y1 = 0, most = map->w < map->h ? map->w : map->h;

@@ -366,6 +366,36 @@ static inline int example_rival(const example *e, int but)
     return best;
 }
 
+/* A picture with nothing in it, of image's size: black, or of the colour that the network's
+   normalization makes 0, which is the mean of the pictures it was trained on, more or less (without
+   a normalization: grey). Returns 1, or 0 with cnv_error(). */
+static inline int example_blank(const cnv_net *net, const cnv_tensor *image, int mean,
+                                cnv_tensor *blank)
+{
+    const cnv_node *node = net->count > 1 ? &net->nodes[1] : net->nodes;
+    int c;
+    if (!cnv_tensor_resize(blank, 1, image->c, image->h, image->w)) return 0;
+    for (c = 0; c < image->c; c++) {
+        cnv_tensor channel = cnv_tensor_channel(blank, 0, c);
+        double color = node->op == CNV_NORMALIZE ? (double)node->mean[c] : 0.5;
+        cnv_tensor_fill(&channel, mean ? color : 0);
+    }
+    return 1;
+}
+
+/* How many of `left` images to run at once: few of them if they are large, for memory's sake. */
+static inline int example_batch(const cnv_tensor *image, int left)
+{
+    int most = 50 * TOY_SIDE * TOY_SIDE / (image->h * image->w);
+    return left < most ? left : most > 1 ? most : 1;
+}
+
+/* "600 images, 2100 a second", for work since `start` = example_seconds(). */
+static inline void example_rate(int images, double start)
+{
+    printf("%d images, %.0f a second\n", images, images / (example_seconds() - start));
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

@@ -40,11 +40,11 @@ static int guided_backprop_map(cnv_net *net, int logits, const cnv_tensor *image
 
 #ifndef EXAMPLE_NO_MAIN
 enum { GUIDED_BACKPROP_NEURONS = 9 };
-static const cnv_relu_rule guided_backprop_rules[] = {CNV_GRADIENT, CNV_DECONVNET, CNV_GUIDED};
 
 /* The patterns of one neuron, and the image there, as tile i of tiles[0 ... 3]. */
 static int guided_backprop_cut(const example *e, int neuron, int i, cnv_tensor *tiles)
 {
+    static const cnv_relu_rule rules[3] = {CNV_GRADIENT, CNV_DECONVNET, CNV_GUIDED};
     int k, ok;
     cnv_tensor slope = {0}, map = {0}, tile;
     backprop_square at = {0, 0, 0};
@@ -57,7 +57,7 @@ static int guided_backprop_cut(const example *e, int neuron, int i, cnv_tensor *
     }
     for (k = 0; ok && k < 4; k++) {
         ok = !k ? cnv_tensor_copy(&e->image, &slope)
-                : backprop(e->net, guided_backprop_rules[k - 1], e->layer, &e->image, neuron, &slope) &&
+                : backprop(e->net, rules[k - 1], e->layer, &e->image, neuron, &slope) &&
                   panel_gray_zero(&slope, &slope);
         tile = cnv_tensor_image(&tiles[k], i);
         if (ok) cnv_paste(&tile, &slope, -at.left, -at.top);
@@ -66,7 +66,7 @@ static int guided_backprop_cut(const example *e, int neuron, int i, cnv_tensor *
     return ok;
 }
 
-/* Nine neurons of e->layer in cells 4 ... 7: the image where each pattern lies, and the patterns. */
+/* Nine neurons of e->layer in cells 4 ... 7: the image where they look, and the three patterns. */
 static int guided_backprop_tiles(const example *e, panel_sheet *sheet)
 {
     static const char *const captions[4] = {"crops of the image, where they look",
@@ -113,10 +113,9 @@ static double guided_backprop_alike(const example *e, cnv_relu_rule rule, int sc
     double sum = 0;
     int i;
     for (i = 0; i < scenes && truth_next(&world); i++) {
-        int rival = example_rival(e, world.scene.class_id);
-        example_check(e, guided_backprop_map(e->net, e->logits, &world.image, world.scene.class_id,
-                                             &rule, &map) &&
-                         guided_backprop_map(e->net, e->logits, &world.image, rival, &rule, &other));
+        int a = world.scene.class_id, b = example_rival(e, a);
+        example_check(e, guided_backprop_map(e->net, e->logits, &world.image, a, &rule, &map) &&
+                         guided_backprop_map(e->net, e->logits, &world.image, b, &rule, &other));
         sum += truth_correlation(&map, &other);
     }
     cnv_tensor_free(&map), cnv_tensor_free(&other), truth_end(&world);

@@ -219,29 +219,39 @@ static inline void panel_square(panel_sheet *sheet, int index, int left, int top
     cnv_frame(&sheet->picture, x, y, side, side, 3, color);
 }
 
-/* The outline of what is 1 in a mask [side][side], white with a dark rim, over the picture of that
-   side whose upper left corner is (x,y). */
-static inline void panel_outline(cnv_tensor *picture, int x, int y, const unsigned char *mask,
-                                 int side)
+/* What is positive in a map [1,1,h,w], blurred by `blur` of its side and laid over the picture. */
+static inline int panel_over(panel_sheet *sheet, int index, const example *e, const cnv_tensor *map,
+                             double blur, const char *caption, const char *note)
 {
-    int i, pass;
-    for (pass = 0; pass < 2; pass++)
-        for (i = 0; i < side * side; i++) {
-            int u = i % side, v = i / side;
-            int rim = (u + 1 < side && mask[i] != mask[i + 1]) ||
-                      (v + 1 < side && mask[i] != mask[i + side]);
-            if (rim && pass) cnv_rectangle(picture, x + u, y + v, 2, 2, panel_white);
-            else if (rim) cnv_rectangle(picture, x + u - 1, y + v - 1, 4, 4, panel_black);
-        }
+    cnv_tensor large = {0}, soft = {0}, over = {0};
+    int ok = cnv_relu_forward(map, &over) && cnv_blur(&over, blur * map->w, &soft) &&
+             panel_image(e, &large) && cnv_overlay(&large, &soft, 0.7, &over) &&
+             panel_picture(sheet, index, &over, caption, note);
+    cnv_tensor_free(&large), cnv_tensor_free(&soft), cnv_tensor_free(&over);
+    return ok;
 }
 
-/* A tile anywhere on a canvas, with a caption and a smaller note under it. */
-static inline void panel_tile(cnv_tensor *canvas, int x, int y, const cnv_tensor *tile,
-                              const char *caption, const char *note)
+/* Lines over cell `index` and the next one: line m has the heights y[m*points ...], spread evenly
+   over 0 ... 1. */
+static inline int panel_lines(panel_sheet *sheet, int index, const char *title, const char *x_label,
+                              const double *y, const char *const *names, int lines, int points)
 {
-    cnv_paste(canvas, tile, x, y);
-    cnv_text(canvas, x, y + tile->h + 10, 13, panel_black, caption);
-    cnv_text(canvas, x, y + tile->h + 32, 10, panel_gray, note);
+    cnv_tensor picture = {0};
+    double *x = (double *)malloc((size_t)points * sizeof(double));
+    cnv_plot plot = {0};
+    int i, left, top, ok;
+    for (i = 0; x && i < points; i++) x[i] = i / (points - 1.0);
+    for (i = 0; i < lines * points; i++)
+        plot.y_low = fmin(plot.y_low, y[i]), plot.y_high = fmax(plot.y_high, y[i]);
+    plot.title = title, plot.x_label = x_label, plot.x_high = 1;
+    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT / 2;
+    ok = x && cnv_plot_begin(&plot, &picture);
+    for (i = 0; ok && i < lines; i++)
+        cnv_plot_line(&plot, &picture, x, y + i * points, points, NULL, names[i]);
+    panel_corner(sheet, index, &left, &top);
+    if (ok) cnv_paste(&sheet->picture, &picture, left, top - 12);
+    cnv_tensor_free(&picture), free(x);
+    return ok;
 }
 
 #if defined __GNUC__ && !defined __clang__
