@@ -219,6 +219,27 @@ static inline void panel_square(panel_sheet *sheet, int index, int left, int top
     cnv_frame(&sheet->picture, x, y, side, side, 3, color);
 }
 
+static inline int panel_ascending(const void *a, const void *b)
+{
+    float p = *(const float *)a, q = *(const float *)b;
+    return (p > q) - (p < q);
+}
+
+/* The value that a `share` of a map's numbers do not exceed: the end of a colour scale that a few
+   pixels shall not stretch. */
+static inline double panel_percentile(const cnv_tensor *map, double share)
+{
+    cnv_tensor sorted = {0};
+    size_t size = cnv_tensor_size(map);
+    double value = 0;
+    if (cnv_tensor_copy(map, &sorted)) {
+        qsort(sorted.data, size, sizeof *sorted.data, panel_ascending);
+        value = (double)sorted.data[(size_t)(share * (double)(size - 1))];
+    }
+    cnv_tensor_free(&sorted);
+    return value;
+}
+
 /* What is positive in a map [1,1,h,w], blurred by `blur` of its side and laid over the picture. */
 static inline int panel_over(panel_sheet *sheet, int index, const example *e, const cnv_tensor *map,
                              double blur, const char *caption, const char *note)
