@@ -125,6 +125,17 @@ static inline backprop_square backprop_where(const cnv_tensor *map, int side)
     return square;
 }
 
+/* At most four convolutions, evenly spread, the last of them the layer asked for; how many. */
+static inline int backprop_layers(const example *e, int *node)
+{
+    int i, k, n = 0, all[256];
+    for (i = 0; i < e->layer && n < 255; i++)
+        if (e->net->nodes[i].op == CNV_CONV2D) all[n++] = i;
+    all[n++] = e->layer;
+    for (k = 0; k < 4 && k < n; k++) node[k] = all[n <= 4 ? k : k * (n - 1) / 3];
+    return k;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

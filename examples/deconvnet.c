@@ -39,17 +39,6 @@ static int deconvnet_map(cnv_net *net, int logits, const cnv_tensor *image, int 
 }
 
 #ifndef EXAMPLE_NO_MAIN
-/* At most four convolutions, evenly spread, the last of them the layer asked for. */
-static int deconvnet_layers(const example *e, int *node)
-{
-    int i, k, n = 0, all[256];
-    for (i = 0; i < e->layer && n < 255; i++)
-        if (e->net->nodes[i].op == CNV_CONV2D) all[n++] = i;
-    all[n++] = e->layer;
-    for (k = 0; k < 4 && k < n; k++) node[k] = all[n <= 4 ? k : k * (n - 1) / 3];
-    return k;
-}
-
 /* Frames the pattern in the scene, in the colour that its caption has. */
 static int deconvnet_frame(panel_sheet *sheet, const cnv_tensor *slope, cnv_color color)
 {
@@ -70,7 +59,7 @@ static int deconvnet_picture(const example *e, panel_sheet *sheet)
         {1, 0.85f, 0.1f}, {0.2f, 0.9f, 1}, {1, 0.3f, 0.3f}, {1, 1, 1}};
     static const char *const names[4] = {"yellow", "blue", "red", "white"};
     cnv_tensor slope = {0};
-    int node[4], n = deconvnet_layers(e, node), i, ok;
+    int node[4], n = backprop_layers(e, node), i, ok;
     char text[128], note[128];
     ok = panel_begin(sheet, 3, (n + 4) / 3, "Deconvnet: what made these neurons fire?") &&
          panel_scene(sheet, 0, e);
