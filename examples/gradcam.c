@@ -54,20 +54,6 @@ static int guided_gradcam(cnv_net *net, int logits, const cnv_tensor *image, int
     return ok;
 }
 
-/* The paper's A_k are what a convolutional layer hands on, after its ReLU: the ReLU that reads a
-   convolution (or its batch norm); any other node is taken as it is. */
-static int gradcam_node(const cnv_net *net, int node)
-{
-    int i;
-    for (i = node + 1; i < net->count; i++) {
-        if (net->nodes[i].inputs != 1 || net->nodes[i].input[0] != node) continue;
-        if (net->nodes[node].op != CNV_CONV2D && net->nodes[node].op != CNV_BATCH_NORM) break;
-        if (net->nodes[i].op == CNV_RELU) return i;
-        if (net->nodes[i].op == CNV_BATCH_NORM) return gradcam_node(net, i);
-    }
-    return node;
-}
-
 #ifndef EXAMPLE_NO_MAIN
 static int gradcam_picture(const example *e, int node, const cnv_tensor *map, panel_sheet *sheet)
 {
@@ -103,7 +89,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "gradient-weighted class activation map", NULL, "scenes");
     int scenes = (int)example_number(&e, "scenes", 200, 0, 100000);
-    int node = gradcam_node(e.net, e.layer);
+    int node = example_feature_maps(e.net, e.layer);
     const cnv_node *at = &e.net->nodes[node];
     cnv_tensor map = {0};
     panel_sheet sheet = {{0}, 0};
