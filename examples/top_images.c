@@ -17,32 +17,10 @@
 #include "panel.h"
 #include "units.h"
 
-enum { TOP = 9, ROWS = 6, SIDE = 106, LAYERS = 8 };
+enum { TOP = 9, ROWS = 6, SIDE = 100, LAYERS = 8 };
 static const cnv_color top_images_blue = {0, 0.45f, 0.7f}, top_images_orange = {0.9f, 0.6f, 0};
 
 #ifndef EXAMPLE_NO_MAIN
-/* Rows of a unit's best pictures: one unit, or from the purest to the least pure. */
-static void top_images_rows(const example *e, const dataset *d, const units *u, int unit,
-                            cnv_tensor *picture)
-{
-    int *order = (int *)malloc((size_t)u->channels * sizeof *order), n, i, class_id;
-    char text[96];
-    if (!order) example_fail(e, "out of memory");
-    n = unit < 0 ? units_order(d, u, order) : 1;
-    for (i = 0; i < ROWS && i < n; i++) {
-        int k = unit < 0 ? order[n < ROWS ? i : i * (n - 1) / (ROWS - 1)] : unit;
-        int y = PANEL_TOP + i * (SIDE + 38);
-        double purity = units_purity(d, units_of(u, k), u->count, &class_id);
-        snprintf(text, sizeof text, "unit %d", k);
-        cnv_text(picture, PANEL_MARGIN, y + 28, 16, panel_black, text);
-        snprintf(text, sizeof text, "%.0f of %d: %s", purity * u->count, u->count,
-                 d->names[class_id]);
-        cnv_text(picture, PANEL_MARGIN, y + 60, 12, panel_gray, text);
-        units_row(e, d, units_of(u, k), u->count, class_id, SIDE, PANEL_MARGIN + 160, y, picture);
-    }
-    free(order);
-}
-
 /* Mean purity by layer: bars; before training: discs; by chance: a line. At the right. */
 static int top_images_plot(const char *const *names, const double *trained, const double *before,
                            int n, double chance, cnv_tensor *picture)
@@ -74,7 +52,7 @@ static int top_images_plot(const char *const *names, const double *trained, cons
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the pictures that excite each unit of a layer most",
-                              NULL, "images,data,unit"), untrained = e;
+                              NULL, "images,data,unit"), untrained = units_untrained(&e);
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 2000, 1, 1e6));
     int node[LAYERS + 1], i, alive, n = units_layers(e.net, 1, LAYERS, node);
     int unit = (int)example_number(&e, "unit", -1, 0, e.net->nodes[e.layer].channels - 1);
@@ -84,9 +62,6 @@ int main(int argc, char **argv)
     char title[160];
     cnv_tensor picture = {0};
     node[n] = e.layer;
-    untrained.net = cnv_net_new();
-    example_check(&e, untrained.net && e.model->build(untrained.net, e.classes) >= 0 &&
-                      cnv_init(untrained.net, e.seed));
     start = example_seconds();
     units_search(&e, &d, node, n + 1, TOP, u[0]);
     printf("searched %d pictures, %.0f images/s\n", d.n, d.n / (example_seconds() - start));
@@ -103,9 +78,9 @@ int main(int argc, char **argv)
     }
     snprintf(title, sizeof title, "The %d of %d pictures that excite a unit of %s most", u[0]->count,
              d.n, names[n]);
-    example_check(&e, cnv_canvas(&picture, PANEL_TOP + ROWS * (SIDE + 38) + 10, 1910, panel_white));
+    example_check(&e, cnv_canvas(&picture, PANEL_TOP + ROWS * (SIDE + 62), 1700, panel_white));
     cnv_text(&picture, PANEL_MARGIN, 38, 21, panel_black, title);
-    top_images_rows(&e, &d, &u[0][n], unit, &picture);
+    units_rows(&e, &d, &u[0][n], "unit", unit, ROWS, SIDE, PANEL_MARGIN, PANEL_TOP, &picture);
     example_check(&e, top_images_plot(names, purity[0], purity[1], n, chance, &picture));
     example_save(&e, &picture);
     cnv_tensor_free(&picture), units_free(u[0], n + 1), units_free(u[1], n + 1);

@@ -99,12 +99,12 @@ static inline void units_search(const example *e, const dataset *d, const int *n
     cnv_tensor_free(&images);
 }
 
-/* A channel is dead if its best pictures excite it no more than the others: as behind a ReLU that
-   never opens, where all are 0. */
+/* A channel is as good as dead if half of its best pictures excite it all the same: behind a ReLU
+   that never opens all are 0, and the first pictures of the data set are no better than others. */
 static inline int units_alive(const units *u, int channel)
 {
     const units_hit *hit = units_of(u, channel);
-    return hit[0].value > hit[u->count - 1].value;
+    return hit[u->count / 2].value > hit[u->count - 1].value || u->count < 3;
 }
 
 /* Purity: the share of a channel's best pictures that are of their commonest class, *class_id. */
@@ -191,6 +191,81 @@ static inline int units_layers(const cnv_net *net, int linear, int most, int *no
         }
     }
     return n;
+}
+
+static inline int units_descending(const void *a, const void *b)
+{
+    float p = *(const float *)a, q = *(const float *)b;
+    return (p < q) - (p > q);
+}
+
+/* quantile[k]: the value that the given share of all activations of channel k exceeds, estimated
+   from about 20000 places drawn at random from all pictures. */
+static inline void units_quantiles(const example *e, const dataset *d, int node, double share,
+                                   float *quantile)
+{
+    const cnv_tensor *out = &e->net->nodes[node].out;
+    int i, j, k, channels = e->net->nodes[node].channels, each = 20000 / d->n + 1;
+    size_t count = (size_t)each * (size_t)d->n;
+    float *sample = (float *)malloc((size_t)channels * count * sizeof *sample);
+    cnv_rng rng = cnv_rng_seed(e->seed);
+    cnv_tensor images = {0};
+    if (!sample) example_fail(e, "out of memory");
+    for (i = 0; i < d->n; i += images.n) {
+        dataset_batch(e, d, i, 64, &images);
+        example_check(e, cnv_forward(e->net, &images, node));
+        for (j = 0; j < images.n * each; j++) {
+            int place = (int)(cnv_uniform(&rng) * out->h * out->w);
+            for (k = 0; k < channels; k++)
+                sample[(size_t)k * count + (size_t)(i * each + j)] =
+                    cnv_tensor_channel(out, j / each, k).data[place];
+        }
+    }
+    for (k = 0; k < channels; k++) {
+        float *values = sample + (size_t)k * count;
+        qsort(values, count, sizeof *values, units_descending);
+        quantile[k] = values[(size_t)(share * (double)count)];
+    }
+    free(sample), cnv_tensor_free(&images);
+}
+
+/* What a node says of every picture, laid flat: codes [n,D,1,1]. */
+static inline void units_codes(const example *e, const dataset *d, int node, cnv_tensor *codes)
+{
+    dataset_codes(e, d, node, codes);
+    codes->c *= codes->h * codes->w, codes->h = codes->w = 1;
+}
+
+/* The same of the gradients of a class's logit: slopes [n,D,1,1]. logits: their node. */
+static inline void units_slopes(const example *e, const dataset *d, int node, int logits,
+                                int class_id, cnv_tensor *slopes)
+{
+    const cnv_tensor *slope = &e->net->nodes[node].grad;
+    cnv_tensor images = {0}, *seed;
+    int i, k;
+    for (i = 0; i < d->n; i += images.n) {
+        dataset_batch(e, d, i, 32, &images);
+        example_check(e, cnv_forward(e->net, &images, logits));
+        seed = cnv_seed(e->net, logits);
+        example_check(e, seed != NULL);
+        for (k = 0; k < images.n; k++) cnv_tensor_image(seed, k).data[class_id] = 1;
+        example_check(e, cnv_backward(e->net, node));
+        if (!i) example_check(e, cnv_tensor_resize(slopes, d->n, slope->c * slope->h * slope->w, 1,
+                                                   1));
+        memcpy(cnv_tensor_image(slopes, i).data, slope->data,
+               cnv_tensor_size(slope) * sizeof(float));
+    }
+    cnv_tensor_free(&images);
+}
+
+/* The same network before training: random weights. */
+static inline example units_untrained(const example *e)
+{
+    example other = *e;
+    other.net = cnv_net_new();
+    example_check(e, other.net && e->model->build(other.net, e->classes) >= 0 &&
+                     cnv_init(other.net, e->seed));
+    return other;
 }
 
 /* ---- Receptive fields ----
@@ -426,6 +501,28 @@ static inline void units_row(const example *e, const dataset *d, const units_hit
         cnv_text(picture, x, y + side + 7, 10, label == class_id ? ink : pale, d->names[label]);
     }
     cnv_tensor_free(&tile);
+}
+
+/* Rows of lists from the purest to the least pure, or that of channel `one` if it is not negative,
+   each below a line like "unit 7: 9 of 9 fish". */
+static inline void units_rows(const example *e, const dataset *d, const units *u, const char *what,
+                              int one, int rows, int side, int x, int y, cnv_tensor *picture)
+{
+    static const cnv_color ink = {0.1f, 0.1f, 0.12f};
+    int *order = (int *)malloc((size_t)u->channels * sizeof *order), n, i, class_id;
+    char text[128];
+    if (!order) example_fail(e, "out of memory");
+    n = units_order(d, u, order);
+    if (one >= 0) n = 1, order[0] = one;
+    for (i = 0; i < rows && i < n; i++, y += side + 62) {
+        int k = order[n < rows ? i : i * (n - 1) / (rows - 1)];
+        double purity = units_purity(d, units_of(u, k), u->count, &class_id);
+        snprintf(text, sizeof text, "%s %d: %.0f of %d %s", what, k, purity * u->count, u->count,
+                 d->names[class_id]);
+        cnv_text(picture, x, y, 13, ink, text);
+        units_row(e, d, units_of(u, k), u->count, class_id, side, x, y + 22, picture);
+    }
+    free(order);
 }
 
 #if defined __GNUC__ && !defined __clang__
