@@ -338,6 +338,22 @@ static inline dataset dataset_of(const example *e, int n)
     return d;
 }
 
+/* The pictures of one folder, as one class. */
+static inline void dataset_pictures(const example *e, dataset *d, const char *path)
+{
+    char (*files)[256], name[1024];
+    int i, n = dataset_list(path, &files);
+    if (!n) example_fail(e, "\"%s\" is no folder with pictures", path);
+    for (i = 0; i < n; i++) {
+        cnv_tensor picture = {0};
+        snprintf(name, sizeof name, "%s/%s", path, files[i]);
+        example_check(e, cnv_image_load(name, &picture));
+        dataset_append(e, d, &picture, 0);
+        cnv_tensor_free(&picture);
+    }
+    free(files);
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif
