@@ -638,6 +638,10 @@ CNVDEF void cnv_plot_line(cnv_plot *plot, cnv_tensor *picture, const double *x, 
                           int count, const cnv_color *color, const char *label);
 CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
                             int count, const cnv_color *color, const char *label);
+/* A pale strip between two curves, as for error bars; x ascends. color NULL: that of the series drawn
+   next, so draw the band before its line. NaN and infinite values are gaps. */
+CNVDEF void cnv_plot_band(const cnv_plot *plot, cnv_tensor *picture, const double *x,
+                          const double *low, const double *high, int count, const cnv_color *color);
 /* Labels too wide for their bar alternate between two rows; a NaN height is left out. */
 CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,
                           const char *const *labels, int count, const cnv_color *color);
@@ -6799,6 +6803,35 @@ CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x
     if (!label) return;
     cnv__plot_legend(plot, picture, label, &at_x, &at_y);
     cnv_disc(picture, at_x + 5 * s, at_y, 4 * s, c);
+}
+
+/* Mixes a fifth of a colour into column x from y0 down to y1, if that is further down. */
+static void cnv__tint(cnv_tensor *picture, int x, double y0, double y1, cnv_color color)
+{
+    int y, bottom = (int)cnv__clamp(ceil(y1), 0, picture->h);
+    if (x < 0 || x >= picture->w || !(y0 < y1)) return;
+    for (y = (int)cnv__clamp(floor(y0), 0, picture->h); y < bottom; y++)
+        cnv__mix(picture, x, y, color, 0.2 * ((y1 < y + 1 ? y1 : y + 1) - (y0 > y ? y0 : y)));
+}
+
+CNVDEF void cnv_plot_band(const cnv_plot *plot, cnv_tensor *picture, const double *x,
+                          const double *low, const double *high, int count, const cnv_color *color)
+{
+    cnv_color c = cnv__series_color(plot, color);
+    int i, column, end;
+    for (i = 0; i + 1 < count; i++) {
+        double x0 = cnv__plot_x(plot, x[i]), width = cnv__plot_x(plot, x[i + 1]) - x0, y[2];
+        if (!cnv__is_finite(x0 + width + low[i] + low[i + 1] + high[i] + high[i + 1])) continue;
+        column = (int)ceil(cnv__clamp(x0, plot->left, plot->right) - 0.5);
+        end = (int)ceil(cnv__clamp(x0 + width, plot->left, plot->right) - 0.5);
+        for (; column < end; column++) {
+            double t = (column + 0.5 - x0) / width;
+            y[0] = cnv__plot_y(plot, high[i] + t * (high[i + 1] - high[i]));
+            y[1] = cnv__plot_y(plot, low[i] + t * (low[i + 1] - low[i]));
+            cnv__tint(picture, column, cnv__clamp(y[0], plot->top, plot->bottom),
+                      cnv__clamp(y[1], plot->top, plot->bottom), c);
+        }
+    }
 }
 
 CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,

@@ -411,6 +411,14 @@ static inline int example_feature_maps(const cnv_net *net, int node)
     return node;
 }
 
+/* The same network as it was before training, or a cousin of it: a control. Free it. */
+static inline cnv_net *example_untrained(const example *e)
+{
+    cnv_net *net = cnv_net_new();
+    example_check(e, net && e->model->build(net, e->classes) >= 0 && cnv_init(net, e->seed));
+    return net;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

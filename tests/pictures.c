@@ -524,6 +524,37 @@ static void test_plot(void)
     cnv_tensor_free(&p), cnv_tensor_free(&before);
 }
 
+/* A band from 1 to 3 where x is in [1,3], and nothing in the gap behind it. */
+static void test_band(void)
+{
+    cnv_plot plot = {0};
+    cnv_tensor p = {0}, before = {0};
+    double x[4] = {1, 3, 3.5, 4}, low[4] = {1, 1, 1, 1}, high[4] = {3, 3, 3, 3}, tinted = 0, want;
+    int i, j, wrong = 0;
+    high[2] = not_a_number;
+    plot.x_high = plot.y_high = 4;
+    CHECK(cnv_plot_begin(&plot, &p) && cnv_tensor_copy(&p, &before), "%s", cnv_error());
+    cnv_plot_band(&plot, &p, x, low, high, 4, &red);
+    for (i = 0; i < p.h; i++)
+        for (j = 0; j < p.w; j++) {
+            double u = 4.0 * (j - plot.left) / (plot.right - plot.left - 1);
+            double v = 4.0 * (plot.bottom - 1 - i) / (plot.bottom - plot.top - 1);
+            double share = 1 - at(&p, 1, i, j) / at(&before, 1, i, j); /* red has no green */
+            double edge = fmax(fabs(u - 2), fabs(v - 2)) - 1, one = 0.03;
+            tinted += share / 0.2;
+            if (edge < -one ? fabs(share - 0.2) > 1e-5 : edge > one && share != 0) wrong++;
+        }
+    CHECK(wrong == 0, "%d pixels", wrong);
+    want = 0.25 * (plot.right - plot.left - 1) * (plot.bottom - plot.top - 1);
+    CHECK(fabs(tinted - want) < 0.005 * want, "the band covers %g pixels, not %g", tinted, want);
+    CHECK(plot.series == 0, "a band is no series");
+    cnv_tensor_copy(&p, &before);
+    cnv_plot_band(&plot, &p, x, high, low, 2, NULL);
+    cnv_plot_band(&plot, &p, x, low, high, 1, NULL), cnv_plot_band(&plot, &p, x, low, high, 0, NULL);
+    CHECK(same(&p, &before), "upside down, or of one point");
+    cnv_tensor_free(&p), cnv_tensor_free(&before);
+}
+
 static void test_bars(void)
 {
     static const char *const labels[4] = {"a", "b", "c",
@@ -571,6 +602,7 @@ static void test_extremes(void)
             cnv_plot_line(&plot, &p, v, v, 3, NULL, "line");
             cnv_plot_points(&plot, &p, v, v, 3, NULL, "points");
             cnv_plot_bars(&plot, &p, v, NULL, 3, NULL);
+            cnv_plot_band(&plot, &p, v, v, v + 1, 2, NULL);
             CHECK(mean(&p) >= 0 && mean(&p) <= 1, "size %d: mean %g", size, mean(&p));
         }
     cnv_disc(&none, 0, 0, 3, red), cnv_text(&none, 0, 0, 9, red, "none");
@@ -609,6 +641,7 @@ int main(void)
     test_text_width();
     test_ticks();
     test_plot();
+    test_band();
     test_bars();
     test_extremes();
     CHECK(live_blocks == 0, "%ld blocks were not freed", live_blocks);
