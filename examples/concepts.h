@@ -18,16 +18,16 @@
 #pragma GCC optimize("Og")
 #endif
 
-enum { CONCEPTS = 3, CONCEPTS_NONE = CONCEPTS };
-static const char *const concepts_names[CONCEPTS + 1] = {"water", "stripes", "loose wheels", "none"};
+enum { CONCEPTS_DRAWN = 3, CONCEPTS_NONE = CONCEPTS_DRAWN };
+static const char *const concepts_names[CONCEPTS_DRAWN] = {"water", "stripes", "loose wheels"};
 
 typedef struct {
     int count, scenes;                  /* concepts; 1: the pictures are scenes */
-    const char *name[CONCEPTS];
-    dataset with[CONCEPTS];             /* pictures with each concept */
+    const char *name[CONCEPTS_DRAWN];
+    dataset with[CONCEPTS_DRAWN];             /* pictures with each concept */
     dataset without;                    /* random pictures; of scenes: the same without it */
     dataset members;                    /* other pictures, all of the class; of scenes also */
-    dataset changed[CONCEPTS];          /* the same with each concept */
+    dataset changed[CONCEPTS_DRAWN];          /* the same with each concept */
 } concepts;
 
 /* Scenes of a class, or of any for -1, with a concept drawn into them. */
@@ -89,7 +89,7 @@ static inline concepts concepts_load(const example *e, int n, int m)
         concepts_folders(e, n, &c);
         return c;
     }
-    for (i = 0, c.count = CONCEPTS; i < CONCEPTS; i++) {
+    for (i = 0, c.count = CONCEPTS_DRAWN; i < c.count; i++) {
         c.name[i] = concepts_names[i];
         c.with[i] = concepts_scenes(e, 0, n, -1, i);
         c.changed[i] = concepts_scenes(e, n, m, e->class_id, i);
@@ -112,6 +112,31 @@ static inline double concepts_truth(const example *e, const concepts *c, int con
         up += after.data[i] > before.data[i];
     cnv_tensor_free(&before), cnv_tensor_free(&after);
     return (double)up / c->members.n;
+}
+
+/* Plants a shortcut: adds to the class's logit what a node has along the difference of two means,
+   of activations [n,D,1,1] with a concept and without; scaled so that the logit's two means differ
+   by `gain` more. Returns the node of the new logits, -1 with cnv_error(). */
+static inline int concepts_plant(cnv_net *net, int logits, int node, int class_id,
+                                 const cnv_tensor *with, const cnv_tensor *without, double gain)
+{
+    int i, d, classes = net->nodes[logits].channels;
+    int shortcut = cnv_linear(net, node, "shortcut", with->c, classes);
+    double squares = 0;
+    float *v;
+    if (shortcut < 0) return -1;
+    cnv_tensor_fill(&net->params[net->nodes[shortcut].param[0]].value, 0);
+    v = cnv_tensor_image(&net->params[net->nodes[shortcut].param[0]].value, class_id).data;
+    for (d = 0; d < with->c; d++) {
+        for (i = 0; i < with->n; i++)
+            v[d] += cnv_tensor_image(with, i).data[d] / (float)with->n;
+        for (i = 0; i < without->n; i++)
+            v[d] -= cnv_tensor_image(without, i).data[d] / (float)without->n;
+        squares += (double)v[d] * (double)v[d];
+    }
+    for (d = 0; d < with->c; d++) v[d] *= (float)(gain / squares);
+    cnv_weights_changed(net);
+    return cnv_add(net, logits, shortcut);
 }
 
 static inline void concepts_free(concepts *c)

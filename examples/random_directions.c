@@ -1,25 +1,25 @@
 /* random_directions.c - is there anything special about single units?
 
-   Question   The pictures that excite a unit most often have something in common. Is that so for
-              any direction in the space of features, or are the units its natural axes?
+   Question   The pictures that excite a unit most have something in common. Is that so for any
+              direction in the space of features, or are the units its natural axes?
    Formula    top(v) = the pictures x with the greatest <phi(x), v>, phi the last hidden layer;
-              for a unit v = e_k, for a random direction v ~ N(0, I)
+              v = e_k is a unit, v ~ N(0, I) a random direction
               (in a layer with places: the greatest over all places, phi the channels there)
-   Paper      Szegedy, Zaremba, Sutskever, Bruna, Goodfellow, Erhan, Fergus: Intriguing Properties of
-              Neural Networks (2014), section 3
-   Look for   Random directions that agree on a class, too: then it is the space that has meaning and
-              not its axes. But how much less do they agree than units? Szegedy found no difference by
-              eye; purity is a number for it.
+   Paper      Szegedy, Zaremba, Sutskever, Bruna, Erhan, Goodfellow, Fergus: Intriguing Properties
+              of Neural Networks (2014), section 3
+   Look for   Random directions agree on a class about as often as units do, from the purest to the
+              least pure. So it is the space that has meaning, not its axes; and a unit is no more
+              and no less "the face detector" than many a mixture of units.
    Measured   mean purity of the 8 best pictures: of units, of as many random directions, of both
               before training, and by chance
 
        cc -O2 examples/random_directions.c -o build/random_directions -lm && build/random_directions
 
-   Own options: --images N to search (2000), --data FOLDER of pictures to search.                  */
+   Own options: --images N to search (2000), --data FOLDER of pictures to search.                 */
 #include "panel.h"
 #include "units.h"
 
-enum { TOP = 8, ROWS = 6, SIDE = 94 };
+enum { DIRECTIONS_TOP = 8 };
 
 /* The best pictures along D directions [D,C,1,1] in a node's C channels. */
 static void random_directions(const example *e, const dataset *d, int node,
@@ -27,14 +27,16 @@ static void random_directions(const example *e, const dataset *d, int node,
 {
     cnv_window point = cnv_square(1, 1, 0);
     cnv_tensor images = {0}, along = {0};
+    double start = example_seconds();
     int i;
-    *u = units_new(e, directions->n, TOP);
+    *u = units_new(e, directions->n, DIRECTIONS_TOP);
     for (i = 0; i < d->n; i += images.n) {
         dataset_batch(e, d, i, 64, &images);
         example_check(e, cnv_forward(e->net, &images, node) &&
                          cnv_conv2d_forward(&e->net->nodes[node].out, directions, NULL, &point, 1,
                                             &along, NULL)); /* <phi(x), v> at each place */
         units_see(u, &along, i);
+        example_progress("searching", i + images.n, d->n, start);
     }
     cnv_tensor_free(&images), cnv_tensor_free(&along);
 }
@@ -51,39 +53,42 @@ static int random_directions_draw(int c, uint64_t seed, cnv_tensor *directions)
 }
 
 #ifndef EXAMPLE_NO_MAIN
+enum { ROWS = 6, SIDE = 94, HALF = PANEL_MARGIN + DIRECTIONS_TOP * (SIDE + 10) + 20 };
+
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "pictures along random directions, and of single units",
-                              NULL, "images,data");
-    example untrained = units_untrained(&e);
+                              NULL, "images,data"), untrained = units_untrained(&e);
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 2000, 1, 1e6));
     int node = example_text(&e, "layer", NULL) ? e.layer : e.net->nodes[e.logits].input[0];
-    int i, alive, n = e.net->nodes[node].channels, half = PANEL_MARGIN + TOP * (SIDE + 10) + 20;
-    const char *name = e.net->nodes[node].name;
+    int i, alive, n = e.net->nodes[node].channels;
     cnv_tensor directions = {0}, sheet = {0};
-    units u[2], part;
-    char title[160];
+    units u[2], half;
+    double purity;
+    char text[160];
     example_check(&e, random_directions_draw(n, e.seed, &directions) &&
-                      cnv_canvas(&sheet, PANEL_TOP + 40 + ROWS * (SIDE + 62), 2 * half + 14,
+                      cnv_canvas(&sheet, PANEL_TOP + 40 + ROWS * (SIDE + 62), 2 * HALF + 14,
                                  panel_white));
     random_directions(&e, &d, node, &directions, &u[0]);
     random_directions(&untrained, &d, node, &directions, &u[1]);
-    snprintf(title, sizeof title, "The pictures that go furthest along ...");
-    cnv_text(&sheet, PANEL_MARGIN, 38, 21, panel_black, title);
-    printf("mean purity of the best %d of %d pictures, %.2f by chance\n", u[0].count, d.n,
+    cnv_text(&sheet, PANEL_MARGIN, 38, 21, panel_black, "The pictures that go furthest along ...");
+    printf("mean purity of the best %d of %d pictures, by chance: %.2f\n", u[0].count, d.n,
            units_chance(&d, u[0].count, e.seed));
     for (i = 0; i < 4; i++) {
-        part = u[i / 2], part.channels = n, part.hit += i % 2 * n * TOP;
-        printf("%-18s %-16s %.2f", i % 2 ? "random directions" : "units", i / 2 ? "before training" : "trained", units_mean_purity(&d, &part, &alive));
-        printf(" (%d of %d alive)\n", alive, n);
-        if (i < 2)
-            units_rows(&e, &d, &part, i ? "direction" : "unit", -1, ROWS, SIDE, PANEL_MARGIN + i * half, PANEL_TOP + 40, &sheet);
+        half = u[i / 2], half.channels = n, half.hit += i % 2 * n * DIRECTIONS_TOP;
+        purity = units_mean_purity(&d, &half, &alive);
+        printf("%-15s  %-17s  %.2f (%d of %d alive)\n", i / 2 ? "before training" : "trained",
+               i % 2 ? "random directions" : "units", purity, alive, n);
+        if (i > 1) continue;
+        snprintf(text, sizeof text, i ? "... a random direction in the %d dimensions of %s" :
+                 "... one of the %d units of %s", n, e.net->nodes[node].name);
+        cnv_text(&sheet, PANEL_MARGIN + i * HALF, PANEL_TOP, 16, panel_black, text);
+        units_rows(&e, &d, &half, i ? "direction" : "unit", -1, ROWS, SIDE,
+                   PANEL_MARGIN + i * HALF, PANEL_TOP + 40, &sheet);
     }
-    snprintf(title, sizeof title, "... a unit of %s", name);
-    cnv_text(&sheet, PANEL_MARGIN, PANEL_TOP, 16, panel_black, title);
-    snprintf(title, sizeof title, "... a random direction in the %d dimensions of %s", n, name);
-    cnv_text(&sheet, PANEL_MARGIN + half, PANEL_TOP, 16, panel_black, title);
     example_save(&e, &sheet);
+    cnv_tensor_free(&directions), cnv_tensor_free(&sheet), units_free(u, 2), dataset_free(&d);
+    cnv_net_free(untrained.net), example_end(&e);
     return 0;
 }
 #endif

@@ -2,8 +2,8 @@
 
    Question   Kernels and strides say which pixels can reach a neuron at all. Which of them do?
    Formula    D(p) = |a(x) - a(x with a random patch at p)|, a: the neuron of a feature map with its
-              greatest activation in picture x; averaged over the best pictures of several maps, each
-              moved so that the neuron is in the middle
+              greatest activation in picture x; averaged over the best pictures of several maps,
+              each moved so that the neuron is in the middle
               actual field = the smallest area with 90% of the sum of D
    Paper      Zhou, Khosla, Lapedriza, Oliva, Torralba: Object Detectors Emerge in Deep Scene CNNs
               (2015), section 3.2: patches of 11 pixels in pictures of 227, at every third pixel;
@@ -12,13 +12,13 @@
               layer is: many paths lead from the middle to the neuron, few from the rim.
    Measured   actual over theoretical area < .8 in the deep layers. An even map would have .9
 
-       cc -O2 -fopenmp examples/receptive_field.c -o build/receptive_field -lm && build/receptive_field
+       cc -O2 examples/receptive_field.c -o build/receptive_field -lm && build/receptive_field
 
-   Own options: --patch SIDE in pixels, --images N to search (500), --data FOLDER of pictures.     */
+   Own options: --patch SIDE in pixels, --images N to search (500), --data FOLDER of pictures.    */
 #include "panel.h"
 #include "units.h"
 
-enum { LAYERS = 4, UNITS = 6, TOP = 3, STEPS = 13, PLACES = STEPS * STEPS };
+enum { RECEPTIVE_STEPS = 13, RECEPTIVE_PLACES = RECEPTIVE_STEPS * RECEPTIVE_STEPS };
 
 /* Noise on a square of the image [1,C,H,W] with its middle at (x,y), cut off at the border. */
 static void receptive_patch(cnv_tensor *image, int x, int y, int side, cnv_rng *rng)
@@ -31,12 +31,13 @@ static void receptive_patch(cnv_tensor *image, int x, int y, int side, cnv_rng *
     }
 }
 
-/* D of an image [1,C,H,W] for channel k of a node at (hit.y, hit.x), at places all over its receptive
-   field: adds it, divided by its mean, to sum [1,2,STEPS,STEPS], channel 0; adds 1 to channel 1 where
-   a place is on the image. Returns how many images that took, 0 with cnv_error(). */
+/* D of an image [1,C,H,W] for channel k of a node at (hit.y, hit.x), at places all over its field:
+   adds it, divided by its mean, to channel 0 of sum [1,2,STEPS,STEPS], and 1 to channel 1 where a
+   place is on the image. Returns how many images that took, 0 with cnv_error(). */
 static int receptive_field(cnv_net *net, int node, int k, units_hit hit, const cnv_tensor *image,
                            int side, cnv_rng *rng, cnv_tensor *sum)
 {
+    enum { STEPS = RECEPTIVE_STEPS, PLACES = RECEPTIVE_PLACES };
     const cnv_tensor *a = &net->nodes[node].out;
     cnv_tensor batch = {0}, one, some;
     int i, j, n, all = 0, place[STEPS], ok;
@@ -44,8 +45,8 @@ static int receptive_field(cnv_net *net, int node, int k, units_hit hit, const c
     units_box box;
     ok = cnv_forward(net, image, node) &&
          cnv_tensor_resize(&batch, STEPS, image->c, image->h, image->w);
-    box = units_field(net, node, hit.y, hit.x, 1);
     before = ok ? cnv_tensor_channel(a, 0, k).data[hit.y * a->w + hit.x] : 0;
+    box = units_field(net, node, hit.y, hit.x, 1);
     for (i = 0; ok && i < STEPS; i++) { /* a batch for each row of places */
         for (j = n = 0; ok && j < STEPS; j++) {
             int x = (int)floor(box.x + (j + 0.5) * box.w / STEPS);
@@ -67,20 +68,9 @@ static int receptive_field(cnv_net *net, int node, int k, units_hit hit, const c
     return ok ? all : 0;
 }
 
-/* The share of the map's area that holds 90% of its sum, and the level that bounds it. */
-static double receptive_area(const cnv_tensor *map, double *level)
-{
-    double high, all = 0, sum = 0;
-    int i, n = 0;
-    cnv_range(map, level, &high);
-    for (i = 0; i < PLACES; i++) all += (double)map->data[i];
-    for (*level = high; sum < 0.9 * all;)
-        for (*level -= high / 500, i = n = 0, sum = 0; i < PLACES; i++)
-            if ((double)map->data[i] >= *level) n++, sum += (double)map->data[i];
-    return (double)n / PLACES;
-}
-
 #ifndef EXAMPLE_NO_MAIN
+enum { LAYERS = 4, UNITS = 6, TOP = 3 };
+
 /* Above: the mean map in the theoretical field, beside the size of a picture. Below: a unit's best
    picture, darker outside of the actual field. */
 static void receptive_show(const example *e, const dataset *d, int node, int unit, units_hit hit,
@@ -90,7 +80,7 @@ static void receptive_show(const example *e, const dataset *d, int node, int uni
     units_box field = units_field(e->net, node, hit.y, hit.x, 1);
     units_box box = units_scaled(field, d->side, PANEL_SIDE), middle = box;
     cnv_tensor tile = {0}, rgb = {0}, large = {0};
-    double low, high, level, share = receptive_area(mean, &level);
+    double low, high, level, share = units_area(mean, 0.9, &level);
     char text[128], note[64];
     middle.x = (PANEL_SIDE - box.w) / 2, middle.y = (PANEL_SIDE - box.h) / 2;
     cnv_range(mean, &low, &high);
@@ -117,29 +107,30 @@ int main(int argc, char **argv)
                               "patch,images,data");
     int side = (int)example_number(&e, "patch", e.model->side / 20, 1, e.model->side);
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 500, 1, 1e6));
-    int node[LAYERS], unit[UNITS], i, j, k, all, images = 0, n = units_layers(e.net, 0, LAYERS, node);
+    int node[LAYERS], unit[UNITS], i, j, n = units_layers(e.net, 0, LAYERS, node), all, images = 0;
     panel_sheet sheet = {{0}, 0};
     cnv_tensor image = {0}, sum = {0}, mean;
     cnv_rng rng = cnv_rng_seed(e.seed);
     units u[LAYERS];
-    double start = 0;
+    double start;
     if (example_text(&e, "layer", NULL)) n = 1, node[0] = e.layer;
     units_search(&e, &d, node, n, TOP, u);
-    example_check(&e, panel_begin(&sheet, n, 2, "Receptive fields: what can reach a neuron, and "
-                                  "what does") &&
-                      cnv_tensor_resize(&sum, 1, 2, STEPS, STEPS));
+    example_check(&e, panel_begin(&sheet, n, 2, "What can reach a neuron, and what does") &&
+                      cnv_tensor_resize(&sum, 1, 2, RECEPTIVE_STEPS, RECEPTIVE_STEPS));
     for (start = example_seconds(), i = 0; i < n; i++) {
         cnv_tensor_fill(&sum, 0);
         all = units_pick(&e, &d, &u[i], unit, UNITS) * u[i].count;
         if (!all) example_fail(&e, "%s answers to no picture", e.net->nodes[node[i]].name);
-        for (j = 0; j < all; j++, images += k) {
-            units_hit hit = units_of(&u[i], unit[j / u[i].count])[j % u[i].count];
+        for (j = 0; j < all; j++) {
+            int k = unit[j / u[i].count], took;
+            units_hit hit = units_of(&u[i], k)[j % u[i].count];
             dataset_batch(&e, &d, hit.picture, 1, &image);
-            k = receptive_field(e.net, node[i], unit[j / u[i].count], hit, &image, side, &rng, &sum);
-            example_check(&e, k);
+            took = receptive_field(e.net, node[i], k, hit, &image, side, &rng, &sum);
+            example_check(&e, took), images += took;
             example_progress("covering", i * all + j + 1, n * all, start);
         }
-        for (k = 0; k < PLACES; k++) sum.data[k] /= fmaxf(sum.data[PLACES + k], 1);
+        for (j = 0; j < RECEPTIVE_PLACES; j++)
+            sum.data[j] /= fmaxf(sum.data[RECEPTIVE_PLACES + j], 1);
         mean = cnv_tensor_channel(&sum, 0, 0);
         receptive_show(&e, &d, node[i], unit[0], units_of(&u[i], unit[0])[0], &mean, i, &sheet);
     }

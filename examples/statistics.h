@@ -24,15 +24,14 @@ static inline double statistics_variance(const double *x, int n)
 }
 
 /* The probability that |t| of f degrees of freedom is greater still. With t = sqrt(f) tan(angle),
-   Student's density is proportional to cos(angle)^(f - 1): the integral over the tail, by the midpoint
-   rule, over that over everything. */
+   Student's density is proportional to cos(angle)^(f - 1): its integral over the tail, by the
+   midpoint rule, divided by that over everything. */
 static inline double statistics_tail(double t, double f)
 {
-    enum { STEPS = 20000 };
     double half = asin(1), start = atan(fabs(t) / sqrt(f)), tail = 0, all = 0;
-    int i;
-    for (i = 0; i < STEPS; i++) {
-        double u = (i + 0.5) / STEPS;
+    int i, steps = 20000;
+    for (i = 0; i < steps; i++) {
+        double u = (i + 0.5) / steps;
         tail += pow(cos(start + u * (half - start)), f - 1) * (half - start);
         all += pow(cos(u * half), f - 1) * half;
     }

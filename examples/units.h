@@ -135,18 +135,22 @@ static inline int units_order(const dataset *d, const units *u, int *order)
     return n;
 }
 
-/* The purest channels, at most one of each class; returns how many. */
+/* The purest channels, so that no class comes twice before all that have any came once; returns how
+   many, 0 if all are dead. */
 static inline int units_pick(const example *e, const dataset *d, const units *u, int *pick,
                              int most)
 {
-    int *order = (int *)malloc((size_t)u->channels * sizeof *order), i, n = 0, live, class_id;
-    char taken[EXAMPLE_CLASSES] = {0};
+    int *order = (int *)malloc((size_t)u->channels * sizeof *order), i, n = 0, live, class_id, turn;
+    int taken[EXAMPLE_CLASSES] = {0};
     if (!order) example_fail(e, "out of memory");
     live = units_order(d, u, order);
-    for (i = 0; i < live && n < most; i++) {
-        units_purity(d, units_of(u, order[i]), u->count, &class_id);
-        if (!taken[class_id]) taken[class_id] = 1, pick[n++] = order[i];
-    }
+    for (turn = 0; turn < live && n < most; turn++)
+        for (i = 0; i < live && n < most; i++) {
+            if (order[i] < 0) continue;
+            units_purity(d, units_of(u, order[i]), u->count, &class_id);
+            if (taken[class_id] > turn) continue;
+            taken[class_id]++, pick[n++] = order[i], order[i] = -1;
+        }
     free(order);
     return n;
 }
@@ -250,8 +254,8 @@ static inline void units_slopes(const example *e, const dataset *d, int node, in
         example_check(e, seed != NULL);
         for (k = 0; k < images.n; k++) cnv_tensor_image(seed, k).data[class_id] = 1;
         example_check(e, cnv_backward(e->net, node));
-        if (!i) example_check(e, cnv_tensor_resize(slopes, d->n, slope->c * slope->h * slope->w, 1,
-                                                   1));
+        k = slope->c * slope->h * slope->w;
+        example_check(e, i || cnv_tensor_resize(slopes, d->n, k, 1, 1));
         memcpy(cnv_tensor_image(slopes, i).data, slope->data,
                cnv_tensor_size(slope) * sizeof(float));
     }
@@ -364,7 +368,8 @@ static inline units_box units_field(const cnv_net *net, int node, int y, int x, 
 {
     units_box box = {0, 0, 0, 0};
     const cnv_tensor *image = &net->nodes[0].out;
-    int top, bottom, left, right, margin = whole ? 2 * (image->h > image->w ? image->h : image->w) : 0;
+    int top, bottom, left, right, margin = image->h > image->w ? 2 * image->h : 2 * image->w;
+    if (!whole) margin = 0;
     if (!units_reach(net, node, 1, y, margin, &top, &bottom) ||
         !units_reach(net, node, 0, x, margin, &left, &right))
         return box;
@@ -402,12 +407,63 @@ static inline int units_field_by_gradient(cnv_net *net, int node, int y, int x,
     return ok;
 }
 
+/* Of nine neurons of a node, from corner to corner, how many have the same receptive field by
+   arithmetic and by gradients in 32 pictures. */
+static inline int units_fields_exact(const example *e, const dataset *d, int node)
+{
+    const cnv_tensor *a = &e->net->nodes[node].out;
+    cnv_tensor images = {0};
+    units_box box, touched;
+    int i, exact = 0;
+    dataset_batch(e, d, 0, 32, &images);
+    for (i = 0; i < 9; i++) {
+        int y = i * (a->h - 1) / 8, x = i * (a->w - 1) / 8;
+        box = units_field(e->net, node, y, x, 0);
+        example_check(e, units_field_by_gradient(e->net, node, y, x, &images, &touched));
+        exact += !memcmp(&box, &touched, sizeof box);
+    }
+    cnv_tensor_free(&images);
+    return exact;
+}
+
+/* The smallest part of a map >= 0 that holds a share of its sum: its area, of the map's; and the
+   level that bounds it, to 1/500 of the greatest value. */
+static inline double units_area(const cnv_tensor *map, double share, double *level)
+{
+    double high, all = 0, sum = 0;
+    int i, n = 0, size = (int)cnv_tensor_size(map);
+    cnv_range(map, level, &high);
+    for (i = 0; i < size; i++) all += (double)map->data[i];
+    for (*level = high; sum < share * all;)
+        for (*level -= high / 500, i = n = 0, sum = 0; i < size; i++)
+            if ((double)map->data[i] >= *level) n++, sum += (double)map->data[i];
+    return (double)n / size;
+}
+
 /* ---- Pictures ---- */
 
 /* Whether the data set's pictures are scenes whose truth is known. */
 static inline int units_are_scenes(const example *e, const dataset *d)
 {
     return !example_text(e, "data", NULL) && d->side == TOY_SIDE;
+}
+
+/* Which part of the object, or TOY_NO_PART, lies at each pixel of the scenes [n][side][side]; to be
+   freed. */
+static inline unsigned char *units_parts(const example *e, const dataset *d)
+{
+    size_t plane = (size_t)d->side * (size_t)d->side;
+    unsigned char *parts = (unsigned char *)malloc((size_t)d->n * plane);
+    int i;
+    if (!parts) example_fail(e, "out of memory for the parts of %d scenes", d->n);
+#ifdef _OPENMP
+#pragma omp parallel for
+#endif
+    for (i = 0; i < d->n; i++) {
+        toy_scene scene = toy_make(EXAMPLE_HELD_OUT + (unsigned long long)i, NULL);
+        toy_render(&scene, d->side, NULL, NULL, parts + (size_t)i * plane);
+    }
+    return parts;
 }
 
 /* Picture i as [1,3,side,side]; a scene is drawn anew at that size. */
@@ -425,6 +481,21 @@ static inline void units_thumbnail(const example *e, const dataset *d, int i, in
     example_check(e, cnv_enlarge(&small, (side - 1) / d->side + 1, &large) &&
                      cnv_resize(&large, side, side, tile));
     cnv_tensor_free(&small), cnv_tensor_free(&large);
+}
+
+/* The first pictures of a data set in a row, as they are. */
+static inline void units_pictures(const example *e, const dataset *d, int count, int side, int x,
+                                  int y, cnv_tensor *picture)
+{
+    cnv_tensor image = {0}, large = {0}, tile = {0};
+    int i;
+    for (i = 0; i < count && i < d->n; i++, x += side + 10) {
+        dataset_batch(e, d, i, 1, &image);
+        example_check(e, cnv_enlarge(&image, (side - 1) / d->side + 1, &large) &&
+                         cnv_resize(&large, side, side, &tile));
+        cnv_paste(picture, &tile, x, y);
+    }
+    cnv_tensor_free(&image), cnv_tensor_free(&large), cnv_tensor_free(&tile);
 }
 
 /* Text in white with a dark rim, which shows on every picture. */
@@ -456,7 +527,7 @@ static inline void units_frame(cnv_tensor *picture, units_box box, int thick)
     cnv_frame(picture, left, top, right - left, bottom - top, thick, white);
 }
 
-/* Whether pixel (x,y) of a picture lies in the box, where the map, as large as the box, >= level. */
+/* Whether pixel (x,y) lies in the box, and the map, as large as the box, is >= level there. */
 static inline int units_inside(const cnv_tensor *map, units_box box, double level, int x, int y)
 {
     x -= box.x, y -= box.y;
@@ -464,8 +535,8 @@ static inline int units_inside(const cnv_tensor *map, units_box box, double leve
            (double)map->data[y * box.w + x] >= level;
 }
 
-/* Outlines {map >= level}, where a map of any size is enlarged to the box, in pixels of this picture
-   [1,3,H,W]; everything else becomes darker. */
+/* Outlines {map >= level}, where a map of any size is enlarged to the box in the picture [1,3,H,W];
+   everything else becomes darker. */
 static inline int units_outline(cnv_tensor *picture, units_box box, const cnv_tensor *map,
                                 double level, cnv_color color)
 {
@@ -501,6 +572,27 @@ static inline void units_row(const example *e, const dataset *d, const units_hit
         cnv_text(picture, x, y + side + 7, 10, label == class_id ? ink : pale, d->names[label]);
     }
     cnv_tensor_free(&tile);
+}
+
+/* The best pictures of channel k of a node in a row, darker where its map is below the level. */
+static inline void units_mask_row(const example *e, const dataset *d, int node, int k,
+                                  const units_hit *hit, int count, double level, int side, int x,
+                                  int y, cnv_tensor *picture)
+{
+    static const cnv_color yellow = {1, 0.85f, 0.1f};
+    units_box whole = {0, 0, 0, 0};
+    cnv_tensor tile = {0}, image = {0}, map;
+    int i;
+    whole.w = whole.h = side;
+    for (i = 0; i < count; i++, x += side + 12) {
+        dataset_batch(e, d, hit[i].picture, 1, &image);
+        units_thumbnail(e, d, hit[i].picture, side, &tile);
+        example_check(e, cnv_forward(e->net, &image, node));
+        map = cnv_tensor_channel(&e->net->nodes[node].out, 0, k);
+        example_check(e, units_outline(&tile, whole, &map, level, yellow));
+        cnv_paste(picture, &tile, x, y);
+    }
+    cnv_tensor_free(&tile), cnv_tensor_free(&image);
 }
 
 /* Rows of lists from the purest to the least pure, or that of channel `one` if it is not negative,
