@@ -275,6 +275,42 @@ static inline int panel_lines(panel_sheet *sheet, int index, const char *title, 
     return ok;
 }
 
+/* ---- In the terminal ---- */
+
+/* Whether what is printed goes to a terminal. */
+static inline int panel_terminal(void)
+{
+#ifdef _WIN32
+    return 0;
+#else
+    return isatty(1);
+#endif
+}
+
+/* Prints a picture [1,3,h,w] in the terminal, two pixels in a character: the upper half of a block
+   in the colour of the letter, the lower in that of the ground. Terminals that do not say that they
+   know all colours get the nearest of 6 x 6 x 6. */
+static inline void panel_print(const cnv_tensor *image)
+{
+    const char *term = getenv("COLORTERM");
+    int all = term && (strstr(term, "truecolor") || strstr(term, "24bit"));
+    int x, y, half, c, rgb[3], plane = image->h * image->w;
+    for (y = 0; y + 1 < image->h; y += 2) {
+        for (x = 0; x < image->w; x++) {
+            for (half = 0; half < 2; half++) {
+                const float *pixel = image->data + (y + half) * image->w + x;
+                for (c = 0; c < 3; c++)
+                    rgb[c] = (int)((all ? 255 : 5) * fminf(1, fmaxf(0, pixel[c * plane])) + 0.5f);
+                printf("\033[%d8;", half ? 4 : 3);
+                if (all) printf("2;%d;%d;%dm", rgb[0], rgb[1], rgb[2]);
+                else printf("5;%dm", 16 + 36 * rgb[0] + 6 * rgb[1] + rgb[2]);
+            }
+            printf("\342\226\200"); /* UTF-8 for the upper half block */
+        }
+        printf("\033[0m\n");
+    }
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

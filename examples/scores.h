@@ -7,7 +7,7 @@
 #ifndef SCORES_H
 #define SCORES_H
 
-#include "example.h"
+#include "panel.h"
 
 #if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
 #pragma GCC push_options
@@ -66,6 +66,120 @@ static inline void score_plot(cnv_plot *plot, cnv_tensor *picture, const score_c
     plot->series = series;
     cnv_plot_points(plot, picture, c->x, c->share, c->points, NULL, NULL);
 }
+
+/* ---- Which classes are taken for which ---- */
+
+enum { SCORE_CLASSES = 40 };
+
+typedef struct {
+    int answers, right;
+    int count[SCORE_CLASSES][SCORE_CLASSES]; /* rows: the truth; columns: the answer */
+} score_table;
+
+static inline void score_answer(score_table *table, int truth, int answer)
+{
+    table->count[truth][answer]++;
+    table->answers++, table->right += truth == answer;
+}
+
+/* All answers of several tables. */
+static inline void score_table_sum(const score_table *tables, int count, score_table *sum)
+{
+    int t, i, j;
+    memset(sum, 0, sizeof *sum);
+    for (t = 0; t < count; t++) {
+        sum->answers += tables[t].answers, sum->right += tables[t].right;
+        for (i = 0; i < SCORE_CLASSES; i++)
+            for (j = 0; j < SCORE_CLASSES; j++) sum->count[i][j] += tables[t].count[i][j];
+    }
+}
+
+/* The class that a line names: by number, by name, or by the beginning of no other name; or -1. */
+static inline int score_understand(const example *e, const char *line)
+{
+    size_t length = strcspn(line, "\r\n");
+    char *end;
+    long number = strtol(line, &end, 10);
+    int i, found = -1, count = 0;
+    if (end > line && end == line + length && number >= 0 && number < e->classes)
+        return (int)number;
+    for (i = 0; length && i < e->classes; i++) {
+        if (strncmp(e->class_names[i], line, length)) continue;
+        if (!e->class_names[i][length]) return i;
+        found = i, count++;
+    }
+    return count == 1 ? found : -1;
+}
+
+/* The class in the next line of the input that names one; -1 at the end. */
+static inline int score_read(const example *e, FILE *in)
+{
+    char line[256];
+    int answer = -1;
+    while (answer < 0 && fgets(line, sizeof line, in)) {
+        answer = score_understand(e, line);
+        if (answer < 0) printf("A name, its beginning or its number, please: ");
+        fflush(stdout);
+    }
+    return answer;
+}
+
+/* One number of a table, out of all in its row. */
+static inline void score_table_cell(panel_sheet *sheet, int x, int y, int step, double size,
+                                    int number, int row)
+{
+    const cnv_color none = {0.94f, 0.94f, 0.95f};
+    float share = number ? (float)number / (float)row : 0;
+    cnv_color blue = {0.85f - 0.85f * share, 0.92f - 0.5f * share, 0.97f - 0.25f * share};
+    char text[16];
+    cnv_rectangle(&sheet->picture, x, y, step - 1, step - 1, number ? blue : none);
+    snprintf(text, sizeof text, "%d", number);
+    if (number && step > 15)
+        cnv_text(&sheet->picture, x + (step - cnv_text_width(size, text)) / 2,
+                 y + (step - size) / 2, size, share > 0.5f ? panel_white : panel_black, text);
+}
+
+/* The confusion matrix of several tables together, in a cell of a sheet: the darker, the larger a
+   part of its row. Names stand to the left, their numbers and a heading above. */
+static inline void score_table_draw(const example *e, const char *who, const score_table *tables,
+                                    int count, panel_sheet *sheet, int index)
+{
+    int i, j, x, y, n = e->classes, step = 276 / n;
+    double size = fmin(10, 0.4 * step);
+    score_table sum;
+    char text[128];
+    score_table_sum(tables, count, &sum);
+    panel_corner(sheet, index, &x, &y);
+    x += 72, y += 40;
+    snprintf(text, sizeof text, "%s: %d of %d right", who, sum.right, sum.answers);
+    cnv_text(&sheet->picture, x, y - 46, 13, panel_black, text);
+    for (i = 0; i < n; i++) {
+        int row = 0;
+        for (j = 0; j < n; j++) row += sum.count[i][j];
+        snprintf(text, sizeof text, "%d", i);
+        cnv_text(&sheet->picture, x + (i + 0.5) * step - cnv_text_width(size, text) / 2,
+                 y - size - 7, size, panel_black, text);
+        cnv_text(&sheet->picture, x - 8 - cnv_text_width(size, e->class_names[i]),
+                 y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
+        for (j = 0; j < n; j++)
+            score_table_cell(sheet, x + j * step, y + i * step, step, size, sum.count[i][j], row);
+    }
+}
+
+/* Ends the program, in a sentence, unless the network has exactly the classes of the pictures, and
+   so few that their table can be read. */
+static inline void score_needs(const example *e, const char (*names)[64], int classes)
+{
+    int c, same = classes == e->classes;
+    for (c = 0; same && c < classes; c++) same = !strcmp(names[c], e->class_names[c]);
+    if (!same)
+        example_fail(e, "the pictures are of \"%s\" and others, but the network knows \"%s\" and "
+                     "others: see --data and --weights", names[0], e->class_names[0]);
+    if (classes > SCORE_CLASSES)
+        example_fail(e, "a table of %d classes cannot be read: at most %d", classes, SCORE_CLASSES);
+}
+
+/* ---- Scenes of the Toybox ---- */
 
 /* A scene as a picture [1,3,side,side]. */
 static inline int score_scene(const toy_scene *scene, int side, cnv_tensor *picture)
