@@ -23,8 +23,9 @@
 
 enum { RUNS = 20, EACH = 60 };
 
-/* v [D]: the weights of a linear classifier (logistic regression by stochastic gradient descent) of
-   EACH random rows of some activations [n,D,1,1] against EACH of others. */
+/* v [D]: the weights of a linear classifier of EACH random rows of some activations [n,D,1,1] against
+   EACH of others: logistic regression by stochastic gradient descent. Small steps, and few, keep v
+   from fitting the noise of so few rows. */
 static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, uint64_t seed,
                            float *v)
 {
@@ -38,11 +39,11 @@ static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, 
         row[i] = cnv_tensor_image(set, (int)(cnv_uniform(&rng) * set->n)).data;
         for (d = 0; d < dims; d++) squares += (double)row[i][d] * (double)row[i][d];
     }
-    for (t = 0; t < 10 * EACH; t++) { /* each row five times */
+    for (t = 0; t < 4 * EACH; t++) { /* each row twice */
         double z = bias, step;
         i = (int)(cnv_uniform(&rng) * 2 * EACH);
         for (d = 0; d < dims; d++) z += (double)v[d] * (double)row[i][d];
-        step = ((i < EACH) - 1 / (1 + exp(-z))) * 2 * EACH / squares;
+        step = 0.1 * ((i < EACH) - 1 / (1 + exp(-z))) * 2 * EACH / squares;
         for (d = 0; d < dims; d++) v[d] += (float)step * row[i][d];
         bias += step;
     }
