@@ -354,6 +354,19 @@ static inline void dataset_pictures(const example *e, dataset *d, const char *pa
     free(files);
 }
 
+/* The picture that the program looks at and at most n - 1 others, images [n,3,side,side], each with
+   the class that the network answers. class_id: [n] */
+static inline void dataset_answers(const example *e, int n, cnv_tensor *images, int *class_id)
+{
+    dataset d = dataset_of(e, n);
+    cnv_tensor first;
+    int i;
+    dataset_batch(e, &d, 0, n, images), first = cnv_tensor_image(images, 0);
+    example_check(e, cnv_tensor_copy(&e->image, &first) && cnv_forward(e->net, images, e->logits));
+    for (i = 0; i < images->n; i++) class_id[i] = i ? example_answer(e, i) : e->class_id;
+    dataset_free(&d);
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

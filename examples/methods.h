@@ -22,6 +22,7 @@
 #include "lrp.c"
 #include "occlusion.c"
 #include "saliency.c"
+#include "scorecam.c"
 #include "smoothgrad.c"
 #ifdef __GNUC__
 #pragma GCC diagnostic pop
@@ -34,6 +35,17 @@
 #pragma GCC push_options
 #pragma GCC optimize("Og")
 #endif
+
+/* The picture's details: what blurring takes away. A control: it never asks the network. */
+static inline int methods_detail(cnv_net *net, int logits, const cnv_tensor *image, int class_id,
+                                 void *setting, cnv_tensor *detail)
+{
+    int i, ok = cnv_blur(image, 0.03 * image->w, detail);
+    (void)net, (void)logits, (void)class_id, (void)setting;
+    for (i = 0; ok && i < image->c * image->h * image->w; i++)
+        detail->data[i] = image->data[i] - detail->data[i];
+    return ok;
+}
 
 /* What the methods are told; lives as long as the table. */
 typedef struct {
@@ -77,12 +89,20 @@ static inline int methods_slope(cnv_net *net, int logits, const cnv_tensor *imag
 static inline void methods_set(const example *e, method_settings *set)
 {
     memset(set, 0, sizeof *set);
-    set->node = gradcam_node(e->net, e->layer);
+    set->node = example_feature_maps(e->net, e->layer);
     set->occlusion.square = e->model->side / 4, set->occlusion.steps = 8;
     set->occlusion.node = set->node;
-    set->path.steps = 10, set->path.mean = 1;
-    set->smooth.copies = 10, set->smooth.noise = 0.15, set->smooth.seed = e->seed;
+    set->path.steps = 8, set->path.mean = 1;
+    set->smooth.copies = 8, set->smooth.noise = 0.15, set->smooth.seed = e->seed;
     set->relevance.epsilon = 0.005;
+}
+
+/* A method with a forward pass for each of many pictures. */
+static inline void methods_slow(truth_table *table, const char *name, truth_method method,
+                                void *setting)
+{
+    truth_add(table, name, method, setting, 0);
+    table->row[table->rows - 1].slow = 1;
 }
 
 /* Adds all that the network allows: first what weighs single pixels, then what sees regions. The
@@ -101,8 +121,27 @@ static inline void methods_add(const example *e, method_settings *set, truth_tab
     if (set->node < e->logits && at->out.h * at->out.w > 1) {
         truth_add(table, "guided Grad-CAM", methods_guided_gradcam, &set->node, TRUTH_BLUR);
         truth_add(table, "Grad-CAM", gradcam, &set->node, 0);
+        methods_slow(table, "Score-CAM", scorecam, &set->node);
     }
-    truth_add(table, "occlusion", occlusion_drop, &set->occlusion, 0);
+    methods_slow(table, "occlusion", occlusion_drop, &set->occlusion);
+}
+
+/* Those that say something with their signs, with them, and the picture's details as a control: not
+   heatmaps, [1,3,H,W] or [1,1,h,w]. */
+static inline void methods_signed(const example *e, method_settings *set, truth_table *table)
+{
+    static cnv_relu_rule rules[] = {CNV_GRADIENT, CNV_DECONVNET, CNV_GUIDED};
+    const cnv_node *at;
+    int maps;
+    methods_set(e, set), at = &e->net->nodes[set->node];
+    maps = set->node < e->logits && at->out.h * at->out.w > 1;
+    truth_add(table, "gradient", methods_slope, &rules[0], 0);
+    if (maps) truth_add(table, "Grad-CAM", gradcam, &set->node, 0);
+    if (lrp_obstacle(e->net, e->logits) < 0) truth_add(table, "LRP", lrp_map, &set->relevance, 0);
+    if (maps) truth_add(table, "guided Grad-CAM", methods_guided_slope, &set->node, 0);
+    truth_add(table, "deconvnet", methods_slope, &rules[1], 0);
+    truth_add(table, "guided backprop", methods_slope, &rules[2], 0);
+    truth_add(table, "picture's details", methods_detail, NULL, 0);
 }
 
 #if defined __GNUC__ && !defined __clang__

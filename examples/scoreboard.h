@@ -27,7 +27,7 @@ static inline double scoreboard_value(const truth_table *honest, const truth_tab
 {
     const truth_row *h = &honest->row[row], *b = &biased->row[row];
     const double values[SCOREBOARD_COLUMNS] = {
-        h->pointing, h->near, h->energy / honest->area, h->iou, h->insertion, h->deletion,
+        h->pointing, h->near, h->energy / h->area, h->iou, h->insertion, h->deletion,
         b->cheat, b->found, 1000 * h->seconds};
     return values[column];
 }
@@ -93,6 +93,18 @@ static inline void scoreboard_row(const truth_table *honest, const truth_table *
     }
 }
 
+/* Saves it beside the program's picture: "compare.png" -> "compare_scores.png". */
+static inline void scoreboard_save(const example *program, const cnv_tensor *picture)
+{
+    const char *dot = strrchr(program->out, '.');
+    example e = *program;
+    char name[1024];
+    snprintf(name, sizeof name, "%.*s_scores%s", (int)(dot ? dot - e.out : 0), e.out,
+             dot ? dot : ".png");
+    e.out = name;
+    example_save(&e, picture);
+}
+
 /* The whole table as a picture. */
 static inline int scoreboard_draw(const truth_table *honest, const truth_table *biased,
                                   cnv_tensor *picture)
@@ -117,8 +129,8 @@ static inline int scoreboard_draw(const truth_table *honest, const truth_table *
     cnv_rectangle(picture, 44, TOP + STEP * honest->rows + 5, scoreboard_x(last) + 56, 1,
                   panel_gray);
     snprintf(text, sizeof text, "White: no better than a control. energy: times the object's share "
-             "of the area, %.1f%%. insertion, deletion: on %d scenes, %d steps.",
-             100 * honest->area, honest->curves, TRUTH_STEPS);
+             "of the area, %.1f%%. insertion, deletion, Score-CAM and occlusion: %d scenes.",
+             100 * honest->area, honest->curves);
     cnv_text(picture, 44, TOP + STEP * count + 38, 11, panel_gray, text);
     return 1;
 }

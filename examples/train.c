@@ -17,9 +17,9 @@
    --weights; all examples then run on them.
 
    A network that cheats (see compare.c): --bias marker puts a square in a corner of every car and
-   of nothing else, --bias water has fish, and fish alone, before water. What is learned first stays:
-   from He's weights as they are that is the marker, from smaller ones (init, below) it would be the
-   car, and then no error is left from which to learn the marker. The one that comes along:
+   of nothing else, --bias water has fish, and fish alone, before water. What is learned first
+   stays: from He's weights as they are that is the marker, from smaller ones (init, below) it would
+   be the car, with no error left from which to learn the marker. The one that comes along:
        build/train --net smallnet --bias marker --weights examples/data/biased.safetensors        */
 #include "datasets.h"
 

@@ -116,6 +116,17 @@ static inline int truth_next(truth_world *world)
     return 0;
 }
 
+/* What the program looks at, in the place of a world's scene; if it is none, the mask is empty. */
+static inline truth_world truth_own(const example *e)
+{
+    truth_world world = truth_begin(e, NULL);
+    world.scene = e->scene;
+    if (e->has_scene) memcpy(world.mask, e->mask, sizeof world.mask);
+    world.area = truth_area(world.mask);
+    example_check(e, cnv_tensor_copy(&e->image, &world.image));
+    return world;
+}
+
 /* ---- The controls: maps that never ask the network ---- */
 
 /* Uniform noise. setting: a cnv_rng. */
@@ -319,9 +330,12 @@ typedef struct {
     truth_method method;
     void *setting;
     double blur;                            /* sigma of a blur before the maximum is looked for */
-    double pointing, near, energy, iou;     /* means over the scenes */
+    int slow;                               /* 1: only on every so-manieth scene, see below */
+    int scenes;                             /* on how many it was run */
+    double area;                            /* of the object, on average there */
+    double pointing, near, energy, iou;     /* means over its scenes */
     double cheat, found;                    /* likewise, where scenes have a marker */
-    double insertion, deletion;             /* means over the first `curves` scenes */
+    double insertion, deletion;             /* means over the table's `curves` scenes */
     double seconds;                         /* for one map, on average */
     int silent;                             /* maps without a positive value */
 } truth_row;
@@ -330,8 +344,9 @@ typedef struct {
     truth_row row[TRUTH_ROWS + TRUTH_CONTROLS]; /* the methods, then random, Sobel, Gaussian */
     int rows;                               /* methods; the controls come on top of these */
     const toy_options *options;             /* of the scenes; NULL: as the Toybox comes */
-    int curves;                             /* so many scenes for insertion and deletion */
-    int scenes;
+    int every;                              /* insertion, deletion and slow rows: on each
+                                               so-manieth scene; 0: slow rows on all, no curves */
+    int scenes, curves;                     /* on how many it was measured, with both curves */
     double area;                            /* of the object, on average */
     cnv_rng noise;                          /* of the random map */
 } truth_table;
@@ -374,6 +389,7 @@ static inline int truth_score(truth_row *row, const truth_world *world, int curv
     if (ok && curves) ok = truth_curves(world, &map, &insertion, &deletion);
     if (ok) {
         at = truth_maximum(&blurred);
+        row->scenes++, row->area += world->area;
         row->silent += at < 0;
         row->pointing += truth_hits(world->mask, at, 0);
         row->near += truth_hits(world->mask, at, floor(TRUTH_NEAR * TOY_SIDE));
@@ -389,13 +405,15 @@ static inline int truth_score(truth_row *row, const truth_world *world, int curv
 
 static inline void truth_means(truth_table *table)
 {
-    int i, n = table->scenes, curves = table->curves < n ? table->curves : n;
-    table->area /= n, table->curves = curves;
+    int i;
+    table->area /= table->scenes;
     for (i = 0; i < table->rows + TRUTH_CONTROLS; i++) {
         truth_row *row = &table->row[i];
-        row->pointing /= n, row->near /= n, row->energy /= n, row->iou /= n, row->seconds /= n;
-        row->cheat /= n, row->found /= n;
-        if (curves) row->insertion /= curves, row->deletion /= curves;
+        double *sums[] = {&row->area, &row->pointing, &row->near, &row->energy, &row->iou,
+                          &row->cheat, &row->found, &row->seconds};
+        size_t k;
+        for (k = 0; k < sizeof sums / sizeof *sums; k++) *sums[k] /= row->scenes;
+        if (table->curves) row->insertion /= table->curves, row->deletion /= table->curves;
     }
 }
 
@@ -416,15 +434,18 @@ static inline int truth_measure(const example *e, truth_table *table, int scenes
 {
     truth_world world = truth_begin(e, table->options);
     double start = example_seconds();
-    int i, ok = 1;
+    int i, full, ok = 1;
     truth_control(table);
-    table->area = 0;
+    table->area = 0, table->curves = 0;
     for (table->scenes = 0; ok && table->scenes < scenes; table->scenes += ok) {
         example_progress("scoring", table->scenes, scenes, start);
         ok = truth_next(&world);
         table->area += world.area;
+        full = table->every && table->scenes % table->every == 0;
+        table->curves += full;
         for (i = 0; ok && i < table->rows + TRUTH_CONTROLS; i++)
-            ok = truth_score(&table->row[i], &world, table->scenes < table->curves);
+            if (full || !table->every || !table->row[i].slow)
+                ok = truth_score(&table->row[i], &world, full);
     }
     if (ok) example_progress("scoring", scenes, scenes, start), truth_means(table);
     truth_end(&world);
@@ -439,17 +460,22 @@ static inline void truth_print(const truth_table *table)
     for (i = 0; i < table->rows + TRUTH_CONTROLS; i++) {
         const truth_row *row = &table->row[i];
         printf("  %-42s %9.3f %11.3f %12.2f %6.3f %7.1f\n", row->name, row->pointing, row->near,
-               row->energy / table->area, row->iou, 1000 * row->seconds);
+               row->energy / row->area, row->iou, 1000 * row->seconds);
     }
+}
+
+/* What to say when truth_measure returned 0. */
+static inline void truth_unknown(void)
+{
+    printf("No scores: the truth is known for scenes of the Toybox that the network answers right, "
+           "and there are too few.\n");
 }
 
 /* Measures and prints; 0 scenes: nothing. */
 static inline void truth_report(const example *e, truth_table *table, int scenes)
 {
     if (scenes && truth_measure(e, table, scenes)) truth_print(table);
-    else if (scenes)
-        printf("No scores: the truth is known for scenes of the Toybox that the network answers "
-               "right, and there are too few.\n");
+    else if (scenes) truth_unknown();
 }
 
 /* Pearson's correlation of two maps of one size; 0 if one of them is even. */
