@@ -167,6 +167,114 @@ static inline int panel_scene(panel_sheet *sheet, int index, const example *e)
     return ok;
 }
 
+/* sqrt(mean of squares) of all numbers; never 0. */
+static inline double panel_deviation(const cnv_tensor *t)
+{
+    size_t i, size = cnv_tensor_size(t);
+    double squares = 1e-30;
+    for (i = 0; i < size; i++) squares += (double)t->data[i] * (double)t->data[i];
+    return sqrt(squares / (double)size);
+}
+
+/* Numbers of either sign as grey or colour in [0,1]: 0 is grey, three standard deviations are black
+   and white. picture may be slope. */
+static inline int panel_gray_zero(const cnv_tensor *slope, cnv_tensor *picture)
+{
+    size_t i, size = cnv_tensor_size(slope);
+    double scale = 1 / (6 * panel_deviation(slope));
+    if (picture != slope && !cnv_tensor_copy(slope, picture)) return 0;
+    for (i = 0; i < size; i++)
+        picture->data[i] = (float)fmin(1, fmax(0, 0.5 + scale * (double)picture->data[i]));
+    return 1;
+}
+
+/* The same in cell `index`. */
+static inline int panel_gradient(panel_sheet *sheet, int index, const cnv_tensor *slope,
+                                 const char *caption, const char *note)
+{
+    cnv_tensor rgb = {0};
+    int ok = panel_gray_zero(slope, &rgb) && panel_picture(sheet, index, &rgb, caption, note);
+    cnv_tensor_free(&rgb);
+    return ok;
+}
+
+/* Shares [1,1,H,W] of either sign: red speaks for, blue against; three standard deviations are the
+   full colour. */
+static inline int panel_shares(panel_sheet *sheet, int index, const cnv_tensor *shares,
+                               const char *caption)
+{
+    double most = 3 * panel_deviation(shares);
+    return panel_map(sheet, index, shares, CNV_MAP_RED_WHITE_BLUE, -most, most, caption);
+}
+
+/* A frame around a square of a picture that is `width` pixels wide, in cell `index`. */
+static inline void panel_square(panel_sheet *sheet, int index, int left, int top, int side,
+                                int width, cnv_color color)
+{
+    int x, y;
+    panel_corner(sheet, index, &x, &y);
+    x += left * PANEL_SIDE / width, y += top * PANEL_SIDE / width;
+    side = side * PANEL_SIDE / width;
+    cnv_frame(&sheet->picture, x - 1, y - 1, side + 2, side + 2, 5, panel_black);
+    cnv_frame(&sheet->picture, x, y, side, side, 3, color);
+}
+
+static inline int panel_ascending(const void *a, const void *b)
+{
+    float p = *(const float *)a, q = *(const float *)b;
+    return (p > q) - (p < q);
+}
+
+/* The value that a `share` of a map's numbers do not exceed: the end of a colour scale that a few
+   pixels shall not stretch. */
+static inline double panel_percentile(const cnv_tensor *map, double share)
+{
+    cnv_tensor sorted = {0};
+    size_t size = cnv_tensor_size(map);
+    double value = 0;
+    if (cnv_tensor_copy(map, &sorted)) {
+        qsort(sorted.data, size, sizeof *sorted.data, panel_ascending);
+        value = (double)sorted.data[(size_t)(share * (double)(size - 1))];
+    }
+    cnv_tensor_free(&sorted);
+    return value;
+}
+
+/* What is positive in a map [1,1,h,w], blurred by `blur` of its side and laid over the picture. */
+static inline int panel_over(panel_sheet *sheet, int index, const example *e, const cnv_tensor *map,
+                             double blur, const char *caption, const char *note)
+{
+    cnv_tensor large = {0}, soft = {0}, over = {0};
+    int ok = cnv_relu_forward(map, &over) && cnv_blur(&over, blur * map->w, &soft) &&
+             panel_image(e, &large) && cnv_overlay(&large, &soft, 0.7, &over) &&
+             panel_picture(sheet, index, &over, caption, note);
+    cnv_tensor_free(&large), cnv_tensor_free(&soft), cnv_tensor_free(&over);
+    return ok;
+}
+
+/* Lines over cell `index` and the next one: line m has the heights y[m*points ...], spread evenly
+   over 0 ... 1. */
+static inline int panel_lines(panel_sheet *sheet, int index, const char *title, const char *x_label,
+                              const double *y, const char *const *names, int lines, int points)
+{
+    cnv_tensor picture = {0};
+    double *x = (double *)malloc((size_t)points * sizeof(double));
+    cnv_plot plot = {0};
+    int i, left, top, ok;
+    for (i = 0; x && i < points; i++) x[i] = i / (points - 1.0);
+    for (i = 0; i < lines * points; i++)
+        plot.y_low = fmin(plot.y_low, y[i]), plot.y_high = fmax(plot.y_high, y[i]);
+    plot.title = title, plot.x_label = x_label, plot.x_high = 1;
+    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT / 2;
+    ok = x && cnv_plot_begin(&plot, &picture);
+    for (i = 0; ok && i < lines; i++)
+        cnv_plot_line(&plot, &picture, x, y + i * points, points, NULL, names[i]);
+    panel_corner(sheet, index, &left, &top);
+    if (ok) cnv_paste(&sheet->picture, &picture, left, top - 12);
+    cnv_tensor_free(&picture), free(x);
+    return ok;
+}
+
 /* ---- Long pictures ---- */
 
 /* Puts pictures of one width below each other, and frees them. */
