@@ -76,11 +76,13 @@ static inline void dataset_toybox(const example *e, dataset *d, unsigned long lo
 #endif
         for (i = from; i < to; i++) {
             toy_scene scene = toy_make(first + (unsigned long long)i, options);
-            float rgb[3 * TOY_SIDE * TOY_SIDE];
             unsigned char *pixel = d->pixels + (size_t)(d->n + i) * bytes;
+            cnv_tensor rgb = {0};
             size_t k;
-            toy_render(&scene, d->side, rgb, NULL, NULL);
-            for (k = 0; k < bytes; k++) pixel[k] = (unsigned char)(255 * rgb[k] + 0.5f);
+            example_check(e, cnv_tensor_resize(&rgb, 1, 3, d->side, d->side));
+            toy_render(&scene, d->side, rgb.data, NULL, NULL);
+            for (k = 0; k < bytes; k++) pixel[k] = (unsigned char)(255 * rgb.data[k] + 0.5f);
+            cnv_tensor_free(&rgb);
             d->labels[d->n + i] = scene.class_id;
         }
         example_progress("drawing ", to, n, start);
