@@ -54,6 +54,7 @@ accepted_or_refused() {
 quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
+    nearest | pca | tsne | umap) echo --images 64 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5
        elif grep -q 'own options.*images' help; then echo --images 2; fi ;;
