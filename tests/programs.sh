@@ -55,6 +55,9 @@ quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    integrated_gradients) echo --steps 5 --scenes 2 ;;
+    smoothgrad) echo --copies 5 --scenes 2 ;;
+    scorecam) echo --scenes 1 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
     esac
 }
