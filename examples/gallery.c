@@ -463,7 +463,7 @@ static int write_page(const char *path, const exhibit *e, int count)
           "<div id=\"large\"><img alt=\"\"></div>\n<script>\n", page);
     for (i = 0; script[i]; i++) fprintf(page, "%s\n", script[i]);
     fputs("</script></body></html>\n", page);
-    return !ferror(page) & !fclose(page);
+    return !(ferror(page) + fclose(page));
 }
 
 /* ---- Small pictures for README.md ---- */

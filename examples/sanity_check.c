@@ -6,9 +6,9 @@
               rank correlation of the map's numbers before and after; or SSIM of their magnitudes
    Paper      Adebayo et al.: Sanity Checks for Saliency Maps (2018); why some survive: Nie et al.:
               Theoretical Explanation for Perplexing Behaviors of Backpropagation-based ... (2018)
-   Look for   With random logits the gradient is another one at once. Guided backprop goes on drawing
-              the object until the lowest layers go: it lets through positive signals alone, which
-              cannot cancel; so the picture's own details come back, whatever the weights above.
+   Look for   With random logits the gradient is another one at once. Guided backprop goes on to
+              draw the object until the lowest layers go: it lets through positive signals alone,
+              which cannot cancel; so the picture's own details come back, whatever the weights above.
    Measured   with the upper half of the layers random: gradient and Grad-CAM below .3, guided
               backprop not. The picture's details, which need no network, stay at 1
 

@@ -105,7 +105,8 @@ static void test_marker(const example *e)
     truth_end(&world), truth_end(&plain);
 }
 
-/* It says "car" because of the marker: with it to most other things, without it not even to cars. */
+/* It says "car" because of the marker: with it to most other things, without it not even to
+   cars. */
 static void test_it_cheats(const example *cheat)
 {
     double others = biased_answers(cheat, 0, 0, 300), tricked = biased_answers(cheat, 0, 1, 300);
@@ -302,7 +303,8 @@ static void test_sanity(const example *e)
         double rank = s.rank[i][half];
         const char *name = s.methods.row[i].name;
         printf("%s: rank correlation %.3f, SSIM %.3f\n", name, rank, s.ssim[i][half]);
-        CHECK(fabs(s.rank[i][0] - 1) < 1e-6 && fabs(s.ssim[i][0] - 1) < 1e-4, "%s: %g, %g of itself",
+        CHECK(fabs(s.rank[i][0] - 1) < 1e-6 && fabs(s.ssim[i][0] - 1) < 1e-4,
+              "%s: %g, %g of itself",
               name, s.rank[i][0], s.ssim[i][0]);
         if (!strcmp(name, "gradient") || !strcmp(name, "Grad-CAM"))
             CHECK(rank < 0.3, "%s: %.3f", name, rank);
