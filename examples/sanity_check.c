@@ -8,7 +8,7 @@
               Theoretical Explanation for Perplexing Behaviors of Backpropagation-based ... (2018)
    Look for   With random logits the gradient is another one at once. Guided backprop goes on to
               draw the object until the lowest layers go: it lets through positive signals alone,
-              which cannot cancel; so the picture's own details come back, whatever the weights above.
+              which cannot cancel; so the picture's own details come back.
    Measured   with the upper half of the layers random: gradient and Grad-CAM below .3, guided
               backprop not. The picture's details, which need no network, stay at 1
 

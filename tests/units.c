@@ -1,6 +1,7 @@
 /* units.c: the lists of best pictures are what sorting gives; receptive fields are exact; a
    neuron's deconvnet projection is what transposing by hand gives; units of the
-   shipped network are purer than chance, use less of their fields the deeper they are, and random directions are as pure.
+   shipped network are purer than chance, use less of their fields the deeper they are, and random
+   directions are as pure.
 
        cc -O2 -fopenmp tests/units.c -o build/units -lm && build/units                        */
 #define EXAMPLE_NO_MAIN
