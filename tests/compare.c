@@ -105,7 +105,7 @@ static void test_marker(const example *e)
     truth_end(&world), truth_end(&plain);
 }
 
-/* It says "car" because of the marker: with it to most other things, without it not even to cars. */
+/* It says "car" because of the marker: to most things that have one, and hardly to cars without. */
 static void test_it_cheats(const example *cheat)
 {
     double others = biased_answers(cheat, 0, 0, 300), tricked = biased_answers(cheat, 0, 1, 300);
@@ -241,7 +241,8 @@ static void test_guided_gradcam(const example *e)
 /* Merit: 1 for the best method, 0 for what is no better than a control, halfway in between. */
 static void test_scoreboard(void)
 {
-    static const double energy[6] = {5, 3, 0.5, 1, 0.2, 0}, deletion[6] = {0.1, 0.2, 0.7, 0.3, 0.5, 1};
+    static const double energy[6] = {5, 3, 0.5, 1, 0.2, 0};
+    static const double deletion[6] = {0.1, 0.2, 0.7, 0.3, 0.5, 1};
     static const char *const names[3] = {"best", "middling", "bad"};
     truth_table honest = {0}, biased = {0};
     int i;
@@ -345,7 +346,7 @@ static void test_sanity(const example *e)
         double rank = s.rank[i][half];
         const char *name = s.methods.row[i].name;
         printf("%s: rank correlation %.3f, SSIM %.3f\n", name, rank, s.ssim[i][half]);
-        CHECK(fabs(s.rank[i][0] - 1) < 1e-6 && fabs(s.ssim[i][0] - 1) < 1e-4, "%s: %g, %g of itself",
+        CHECK(fabs(s.rank[i][0] - 1) < 1e-6 && fabs(s.ssim[i][0] - 1) < 1e-4, "%s: %g, %g",
               name, s.rank[i][0], s.ssim[i][0]);
         if (!strcmp(name, "gradient") || !strcmp(name, "Grad-CAM"))
             CHECK(rank < 0.3, "%s: %.3f", name, rank);
