@@ -2,7 +2,7 @@
 
    Question   On sharp pictures the network makes hardly any mistake. Is it as good as you are once
               they are blurred and shrunk, as it never saw them in training?
-   Formula    picture(s) = enlarge(shrink(blur(picture, sigma (64/s - 1)/2), s)), s = 64 ... 12;
+   Formula    picture(s) = enlarge(shrink(blur(picture, (64/s - 1)/2), s)), s = 64 ... 12 pixels;
               table[k][a] = how often a picture of class k was taken for class a
    Paper      Geirhos et al.: Generalisation in Humans and Deep Neural Networks (2018); Dodge,
               Karam: Human and Deep Learning Recognition Performance (2017)

@@ -76,24 +76,30 @@ static inline int panel_picture(panel_sheet *sheet, int index, const cnv_tensor 
     return ok;
 }
 
+/* A colour map from its start to its end, each with a word. */
+static inline void panel_bar(cnv_tensor *canvas, int x, int y, cnv_map map, const char *low,
+                             const char *high)
+{
+    enum { BAR = 160 };
+    int i;
+    cnv_text(canvas, x, y, 11, panel_gray, low);
+    x += (int)cnv_text_width(11, low) + 8;
+    for (i = 0; i < BAR; i++)
+        cnv_rectangle(canvas, x + i, y, 1, 12, cnv_map_color(map, i / (BAR - 1.0)));
+    cnv_text(canvas, x + BAR + 8, y, 11, panel_gray, high);
+}
+
 /* Numbers [1,1,h,w] through a colour map, its colour bar from low to high under the caption. */
 static inline int panel_map(panel_sheet *sheet, int index, const cnv_tensor *values, cnv_map map,
                             double low, double high, const char *caption)
 {
-    enum { BAR = 160 };
     cnv_tensor rgb = {0};
-    char text[32];
-    int i, x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
-                      panel_picture(sheet, index, &rgb, caption, "");
+    char from[32], to[32];
+    int x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
+                   panel_picture(sheet, index, &rgb, caption, "");
     panel_corner(sheet, index, &x, &y);
-    y += PANEL_SIDE + 33;
-    snprintf(text, sizeof text, "%.3g", low);
-    cnv_text(&sheet->picture, x, y, 11, panel_gray, text);
-    x += (int)cnv_text_width(11, text) + 8;
-    for (i = 0; ok && i < BAR; i++)
-        cnv_rectangle(&sheet->picture, x + i, y, 1, 12, cnv_map_color(map, i / (BAR - 1.0)));
-    snprintf(text, sizeof text, "%.3g", high);
-    cnv_text(&sheet->picture, x + BAR + 8, y, 11, panel_gray, text);
+    snprintf(from, sizeof from, "%.3g", low), snprintf(to, sizeof to, "%.3g", high);
+    panel_bar(&sheet->picture, x, y + PANEL_SIDE + 33, map, from, to);
     cnv_tensor_free(&rgb);
     return ok;
 }
@@ -272,6 +278,54 @@ static inline int panel_lines(panel_sheet *sheet, int index, const char *title, 
     panel_corner(sheet, index, &left, &top);
     if (ok) cnv_paste(&sheet->picture, &picture, left, top - 12);
     cnv_tensor_free(&picture), free(x);
+    return ok;
+}
+
+/* ---- All channels of a layer ---- */
+
+/* How `count` maps of h x w make a square of about `side` pixels: in tiles, 2 pixels apart. */
+typedef struct {
+    int columns, zoom, h, w;            /* of a tile; zoom: times so many, then down to h x w */
+} panel_grid;
+
+static inline panel_grid panel_fit(const cnv_tensor *maps, int side)
+{
+    int columns = (int)ceil(sqrt(maps->c)), longer = maps->w > maps->h ? maps->w : maps->h;
+    int tile = side / columns - 2 > 1 ? side / columns - 2 : 1;
+    panel_grid grid;
+    grid.columns = columns, grid.zoom = (tile - 1) / longer + 1;
+    grid.h = (tile * maps->h - 1) / longer + 1, grid.w = (tile * maps->w - 1) / longer + 1;
+    return grid;
+}
+
+/* A frame around channel k. */
+static inline void panel_grid_frame(cnv_tensor *square, const panel_grid *grid, int k, int thick,
+                                    cnv_color color)
+{
+    cnv_frame(square, k % grid->columns * (grid->w + 2), k / grid->columns * (grid->h + 2),
+              grid->w, grid->h, thick, color);
+}
+
+/* All channels of maps [1,C,h,w] in a square [1,3,side,side]: dark to bright from 0 to the greatest
+   number of all; where there are negative ones, blue to white to red. */
+static inline int panel_mosaic(const cnv_tensor *maps, int side, cnv_tensor *square)
+{
+    static const cnv_color pale = {0.86f, 0.87f, 0.89f};
+    cnv_tensor tiles = cnv_tensor_view(maps->data, maps->c, 1, maps->h, maps->w);
+    cnv_tensor large = {0}, fitted = {0}, mosaic = {0};
+    panel_grid grid = panel_fit(maps, side);
+    int k, ok;
+    double low, high;
+    cnv_range(&tiles, &low, &high);
+    high = fmax(high, -low);
+    ok = cnv_enlarge(&tiles, grid.zoom, &large) && cnv_resize(&large, grid.h, grid.w, &fitted) &&
+         cnv_colorize(&fitted, low < 0 ? CNV_MAP_RED_WHITE_BLUE : CNV_MAP_VIRIDIS,
+                      low < 0 ? -high : 0, high, &large) &&
+         cnv_montage(&large, grid.columns, 2, &mosaic) &&
+         cnv_canvas(square, side, side, panel_white);
+    if (ok) cnv_paste(square, &mosaic, -2, -2);
+    for (k = 0; ok && low < 0 && k < maps->c; k++) panel_grid_frame(square, &grid, k, 1, pale);
+    cnv_tensor_free(&large), cnv_tensor_free(&fitted), cnv_tensor_free(&mosaic);
     return ok;
 }
 

@@ -164,6 +164,8 @@ static void check_dead(cnv_net *net)
 {
     int conv = cnv_find(net, "conv2"), relu = cnv_find(net, "relu2"), labels[2], dead[64], n, i;
     cnv_tensor *highest = calloc((size_t)net->count, sizeof *highest), images = {0}, poster = {0};
+    char *alone[] = {(char *)"activations", (char *)"--layer", (char *)"conv2", NULL};
+    example e;
     float *bias = net->params[net->nodes[conv].param[1]].value.data, kept = bias[7];
     bias[7] = -1e6f;
     cnv_weights_changed(net);
@@ -179,12 +181,13 @@ static void check_dead(cnv_net *net)
     CHECK(activations_dead(&highest[relu], dead, 64) == n - 1, "channel 7 is still dead");
     bias[7] = kept;
     cnv_weights_changed(net);
-    images.n = 1;
-    CHECK(cnv_forward(net, &images, CNV_ALL), "%s", cnv_error());
-    CHECK(activations_poster(net, highest, 0, net->count - 1, 4, 320, &poster) &&
-          activations_heading(&images, "title", &poster), "%s", cnv_error());
+    memset(&e, 0, sizeof e);
+    e.net = net, e.image = cnv_tensor_image(&images, 0), e.class_names[0] = "thing";
+    CHECK(activations_poster(&e, highest, &poster), "%s", cnv_error());
     CHECK(poster.w > 1300 && poster.h > 900, "%d x %d", poster.w, poster.h);
-    CHECK(activations_poster(net, highest, conv, conv, 1, 1100, &poster), "%s", cnv_error());
+    e.argc = 3, e.argv = alone, e.layer = conv;
+    CHECK(activations_poster(&e, highest, &poster), "%s", cnv_error());
+    CHECK(poster.w > 1100 && poster.h < 1500, "%d x %d", poster.w, poster.h);
     for (i = 0; i < net->count; i++) cnv_tensor_free(&highest[i]);
     cnv_tensor_free(&images), cnv_tensor_free(&poster);
     free(highest);
