@@ -1245,16 +1245,17 @@ CNV__WORD void CNV__NAME(zip)(V_TYPE even, V_TYPE odd, V_TYPE *low, V_TYPE *high
 }
 #define v_zip CNV__NAME(zip)
 
-/* Rows become columns: v[i] lane j and v[j] lane i change places. Each zip of
-   the first half of the rows with the second moves one binary digit of the row into the lane. */
-CNV__WORD void CNV__NAME(transpose)(V_TYPE *v)
+/* Rows become columns: of `rows` vectors, a power of two and at most V_WIDTH, lane 0 of each, then
+   lane 1 of each, and so on. Each zip of the first half of the vectors with the second moves one
+   binary digit of the row into the lane. `rows` is a constant to the compiler. */
+CNV__WORD void CNV__NAME(transpose)(int rows, V_TYPE *v)
 {
     V_TYPE zipped[V_WIDTH];
     int done, i;
-    CNV__UNROLL for (done = 1; done < V_WIDTH; done *= 2) {
-        CNV__UNROLL for (i = 0; i < V_WIDTH / 2; i++)
-            v_zip(v[i], v[i + V_WIDTH / 2], &zipped[2 * i], &zipped[2 * i + 1]);
-        CNV__UNROLL for (i = 0; i < V_WIDTH; i++) v[i] = zipped[i];
+    CNV__UNROLL for (done = 1; done < rows; done *= 2) {
+        CNV__UNROLL for (i = 0; i < rows / 2; i++)
+            v_zip(v[i], v[i + rows / 2], &zipped[2 * i], &zipped[2 * i + 1]);
+        CNV__UNROLL for (i = 0; i < rows; i++) v[i] = zipped[i];
     }
 }
 #define v_transpose CNV__NAME(transpose)
@@ -1379,21 +1380,27 @@ static void CNV__NAME(pack_vector)(const cnv_real *data, int lanes, const int *a
 static void CNV__NAME(pack_lanes)(const cnv_real *data, const int *across, int lanes,
                                   const int *along, int depth, int width, cnv_real *panel)
 {
+    enum { ROWS = TILE_ROWS < V_WIDTH ? TILE_ROWS : V_WIDTH }; /* of a whole panel of A */
     V_TYPE block[V_WIDTH];
-    int d, i, j, rows;
+    int d, i, j, rows, whole = lanes == ROWS && width == ROWS;
     for (d = 0; d < depth; d += rows, along += rows, panel += rows * width) {
         int apart = 0;
         rows = depth - d < V_WIDTH ? depth - d : V_WIDTH;
-        for (j = 0; j < rows; j++) apart |= along[j] - along[0] - j;
+        if (rows == V_WIDTH)
+            for (j = 0; j < V_WIDTH; j++) apart |= along[j] - along[0] - j;
         if (apart || 4 * lanes < V_WIDTH || rows < V_WIDTH) {
             for (i = 0; i < lanes; i++)
                 for (j = 0; j < rows; j++) panel[j * width + i] = data[across[i] + along[j]];
-            continue;
+        } else if (whole) {
+            CNV__UNROLL for (i = 0; i < ROWS; i++) block[i] = v_load(data + across[i] + along[0]);
+            v_transpose(ROWS, block);
+            CNV__UNROLL for (i = 0; i < ROWS; i++) v_store(panel + i * V_WIDTH, block[i]);
+        } else {
+            for (i = 0; i < V_WIDTH; i++)
+                block[i] = i < lanes ? v_load(data + across[i] + along[0]) : v_zero();
+            v_transpose(V_WIDTH, block);
+            for (j = 0; j < V_WIDTH; j++) v_store_first(panel + j * width, block[j], lanes);
         }
-        for (i = 0; i < V_WIDTH; i++)
-            block[i] = i < lanes ? v_load(data + across[i] + along[0]) : v_zero();
-        v_transpose(block);
-        for (j = 0; j < V_WIDTH; j++) v_store_first(panel + j * width, block[j], lanes);
     }
 }
 
@@ -3123,12 +3130,12 @@ CNVDEF int cnv_conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
     return cnv__conv2d_backward_data(dy, weight, win, groups, dx, ws, NULL);
 }
 
-/* dbias[k] += sum over n, p, q of dy */
-static void cnv__bias_backward(const cnv_tensor *dy, cnv_tensor *dbias)
+/* dbias[k] += sum over p, q and `count` images from `first` on of dy */
+static void cnv__bias_backward(const cnv_tensor *dy, int first, int count, cnv_tensor *dbias)
 {
     size_t area = (size_t)dy->h * (size_t)dy->w;
     int n, k;
-    for (n = 0; n < dy->n; n++)
+    for (n = first; n < first + count; n++)
         for (k = 0; k < dy->c; k++)
             dbias->data[k] += cnv__use()->total(area, cnv_tensor_channel(dy, n, k).data);
 }
@@ -3191,8 +3198,18 @@ static void cnv__last_add(const cnv__conv *conv, const cnv_real *from, cnv_real 
     }
 }
 
-static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, const cnv_real *dy,
-                                        int group, cnv_real *dweight)
+/* Whether they are read there, not packed: unless too many lanes would stay empty at the runs' ends,
+   for each filter once. */
+static int cnv__last_reads(const cnv__conv *conv)
+{
+    int run = conv->win.dilation_w > 1 ? conv->group_c : conv->group_c * conv->win.kernel_w;
+    double empty = (double)(cnv__round_up(run, cnv__use()->width) - run) / run;
+    return empty * conv->group_k <= 1.6 * cnv__use()->width;
+}
+
+/* The bias comes along with the first group: its part of dy is in the cache then. */
+static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, const cnv_tensor *dy,
+                                        int group, cnv_real *dweight, cnv_tensor *dbias)
 {
     int area = conv->p * conv->q, first;
     size_t k0 = (size_t)group * (size_t)conv->group_k, taps = (size_t)conv->taps;
@@ -3202,14 +3219,15 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
     cnv__count_by(conv->w_col, conv->taps, 0, 1);
     for (first = 0; first < conv->n; first += conv->images) {
         int count = conv->n - first < conv->images ? conv->n - first : conv->images;
+        if (dbias && group == 0) cnv__bias_backward(dy, first, count, dbias);
         cnv__last_image(conv, cnv__conv_pad(conv, x, first, count), group, count, last);
         cnv__count_by(conv->w_row, conv->group_k, 0, conv->taps);
-        cnv__pack_rows(dy + ((size_t)first * (size_t)conv->k + k0) * (size_t)area, conv->y_row,
-                       conv->group_k, conv->y_col, count * area, conv->packed);
+        cnv__pack_rows(dy->data + ((size_t)first * (size_t)conv->k + k0) * (size_t)area,
+                       conv->y_row, conv->group_k, conv->y_col, count * area, conv->packed);
         g.m = conv->group_k, g.k = count * area, g.a = conv->packed;
         g.b = last, g.b_row = conv->pixel, g.b_col = conv->tap;
         g.c = sum, g.c_row = conv->w_row, g.c_col = conv->w_col;
-        g.bias = NULL, g.add = first > 0, g.read_on = 0;
+        g.bias = NULL, g.add = first > 0, g.read_on = cnv__last_reads(conv);
         cnv__run_product(&g, conv->taps, conv->panel);
     }
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
@@ -3231,9 +3249,8 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
                           NULL, ws))
         return 0;
     for (group = 0; group < groups; group++)
-        cnv__backward_weights_group(&conv, x->data, dy->data, group, dweight->data);
+        cnv__backward_weights_group(&conv, x->data, dy, group, dweight->data, dbias);
     cnv__conv_end(&conv);
-    if (dbias) cnv__bias_backward(dy, dbias);
     return 1;
 }
 
@@ -3398,7 +3415,7 @@ CNVDEF int cnv_linear_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
         cnv__matrices g = {out, in, x->n, 1, out, in, 1, in, 1, 1};
         if (!cnv__multiply_matrices(&g, dy->data, x->data, dweight->data, ws)) return 0;
     }
-    if (dbias) cnv__bias_backward(dy, dbias);
+    if (dbias) cnv__bias_backward(dy, 0, dy->n, dbias);
     return 1;
 }
 
