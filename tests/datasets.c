@@ -748,7 +748,7 @@ static void test_batch(void)
     for (i = 0; i < 36; i++) d.pixels[i] = byte_of(0, (size_t)i);
     CHECK(cnv_tensor_resize(&images, 6, 3, 2, 2), "%s", cnv_error());
     for (mirror = 0; mirror < 2; mirror++) {
-        load_batch(&d, index, 6, mirror ? &rng : NULL, &images, labels);
+        dataset_pick(&d, index, 6, mirror ? &rng : NULL, &images, labels);
         for (i = 0; i < 6; i++) {
             const unsigned char *from = d.pixels + 12 * index[i];
             const float *to = images.data + 12 * i;
@@ -768,7 +768,7 @@ static int changed_picture; /* the one that train_small inverts; -1: none */
 /* Trains a small network on 36 of 40 pictures of 6 x 6, in 2 classes, and writes its weights. */
 static void train_small(const char *name)
 {
-    static history h;
+    static training h;
     example e = self;
     dataset d = {0};
     int x;
