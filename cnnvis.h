@@ -650,8 +650,8 @@ CNVDEF void cnv_plot_line(cnv_plot *plot, cnv_tensor *picture, const double *x, 
                           int count, const cnv_color *color, const char *label);
 CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
                             int count, const cnv_color *color, const char *label);
-/* A pale strip between two curves, as for error bars; x ascends. color NULL: that of the series drawn
-   next, so draw the band before its line. NaN and infinite values are gaps. */
+/* A pale strip between two curves, as for error bars; x ascends. color NULL: that of the series
+   drawn next, so draw the band before its line. NaN and infinite values are gaps. */
 CNVDEF void cnv_plot_band(const cnv_plot *plot, cnv_tensor *picture, const double *x,
                           const double *low, const double *high, int count, const cnv_color *color);
 /* Labels too wide for their bar alternate between two rows; a NaN height is left out. */

@@ -57,14 +57,16 @@ static inline void codes_means(const cnv_tensor *out, float *x)
     }
 }
 
-/* Ends the program if a code is no number. */
-static inline void codes_finite(const example *e, const codes *c, int first, int count)
+/* Ends the program if a code is not finite, or all are the same. */
+static inline void codes_check(const example *e, const codes *c)
 {
-    int i;
-    for (i = first * c->x.c; i < (first + count) * c->x.c; i++)
+    int i, differ = 0;
+    for (i = 0; i < c->x.n * c->x.c; i++) {
+        differ |= c->x.data[i] != c->x.data[i % c->x.c];
         if (!(fabs((double)c->x.data[i]) < 1e15))
-            example_fail(e, "what %s says of picture %d is not finite",
-                         e->net->nodes[c->node].name, i / c->x.c);
+            example_fail(e, "%s: not finite for picture %d", c->layer, i / c->x.c);
+    }
+    if (!differ) example_fail(e, "%s: the same for all pictures", c->layer);
 }
 
 /* What the layer says of each picture: c->x, and c->layer in words. */
@@ -79,7 +81,6 @@ static inline void codes_read(const example *e, codes *c)
         dataset_batch(e, &c->d, i, batch, &images);
         example_check(e, cnv_forward(e->net, &images, c->node));
         codes_means(&node->out, cnv_tensor_image(&c->x, i).data);
-        codes_finite(e, c, i, images.n);
         example_progress("coding  ", i + images.n, c->d.n, start);
     }
     if (node->out.h * node->out.w == 1)
@@ -88,6 +89,7 @@ static inline void codes_read(const example *e, codes *c)
         snprintf(c->layer, sizeof c->layer, "%s, %d channels averaged over %d x %d places",
                  node->name, node->channels, node->out.h, node->out.w);
     cnv_tensor_free(&images);
+    codes_check(e, c);
 }
 
 /* The label of a class's name, or -1: the network and a folder may count them differently. */
@@ -289,7 +291,7 @@ static inline int codes_shuffle(const cnv_tensor *y, uint64_t seed, cnv_tensor *
 static inline void codes_score(const codes *c, const cnv_tensor *d2, const char *name,
                                const cnv_tensor *layout_d2)
 {
-    printf("  %-36s %17.3f %14.3f\n", name, codes_trust(d2, layout_d2, 5),
+    printf("  %-38s %17.3f %15.3f\n", name, codes_trust(d2, layout_d2, 5),
            codes_precision(layout_d2, c->d.labels, 5));
 }
 
@@ -300,7 +302,8 @@ static inline int codes_report(const codes *c, const cnv_tensor *d2, const char 
 {
     cnv_tensor layout_d2 = {0}, other = {0};
     int ok = codes_layout_distances(y, &layout_d2);
-    printf("%d pictures, %-27s trustworthiness(5)  precision at 5\n", c->d.n, c->layer);
+    printf("%d pictures by %s\n%58s%16s\n", c->d.n, c->layer, "trustworthiness(5)",
+           "precision at 5");
     if (ok) codes_score(c, d2, name, &layout_d2);
     ok = ok && codes_plane(&c->x, 1, &other) && codes_layout_distances(&other, &layout_d2);
     if (ok) codes_score(c, d2, "a random plane", &layout_d2);
@@ -316,10 +319,15 @@ static inline int codes_report(const codes *c, const cnv_tensor *d2, const char 
 enum {
     CODES_SIDE = 1170,              /* of a square with a layout in it; there are two */
     CODES_RIGHT = PANEL_MARGIN + CODES_SIDE + PANEL_GAP, /* where the second one begins */
-    CODES_TOP = 88,                 /* the title's room above them */
-    CODES_TILE = 40, CODES_EDGE = 2, /* of a picture in it, and of its frame */
-    CODES_APART = 26                /* how far pictures that overlap must be apart */
+    CODES_TOP = 88                  /* the title's room above them */
 };
+
+/* The side of a picture at its position: of 2000 pictures 40 pixels, more if they are few. */
+static inline int codes_tile_side(int n)
+{
+    double side = 1.53 * CODES_SIDE / sqrt(n);
+    return (int)(side < 40 ? 40 : side > 110 ? 110 : side);
+}
 
 /* Whether --class asks for other classes. */
 static inline int codes_hidden(const codes *c, int label)
@@ -370,49 +378,54 @@ static inline int codes_fit(const cnv_tensor *y, cnv_tensor *at)
 {
     int i, axis, ok = cnv_tensor_resize(at, y->n, 2, 1, 1);
     for (axis = 0; ok && axis < 2; axis++) {
-        float low = y->data[axis], high = low, room = CODES_SIDE - CODES_TILE;
+        float low = y->data[axis], high = low, border = (float)codes_tile_side(y->n) / 2;
         for (i = 0; i < y->n; i++) {
             low = fminf(low, y->data[i * y->c + axis]);
             high = fmaxf(high, y->data[i * y->c + axis]);
         }
         for (i = 0; i < y->n; i++) {
             float t = high > low ? (y->data[i * y->c + axis] - low) / (high - low) : 0.5f;
-            at->data[2 * i + axis] = CODES_TILE / 2 + room * (axis ? 1 - t : t);
+            at->data[2 * i + axis] = border + (CODES_SIDE - 2 * border) * (axis ? 1 - t : t);
         }
     }
     return ok;
 }
 
-/* Each point of a layout as a dot of its class's colour, in the square whose left side is x. */
+/* Each point of a layout as a dot of its class's colour, in the square whose left side is x; first
+   those of classes that are not shown. */
 static inline int codes_dots(cnv_tensor *picture, int x, const codes *c, const cnv_tensor *y,
                              double radius)
 {
     cnv_tensor at = {0};
-    int i, ok = codes_fit(y, &at);
-    for (i = 0; ok && i < y->n; i++)
-        cnv_disc(picture, x + (double)at.data[2 * i], CODES_TOP + (double)at.data[2 * i + 1],
-                 radius, codes_color(c, c->d.labels[i]));
+    int i, shown, ok = codes_fit(y, &at);
+    for (shown = 0; shown < 2; shown++)
+        for (i = 0; ok && i < y->n; i++) {
+            double u = x + (double)at.data[2 * i], v = CODES_TOP + (double)at.data[2 * i + 1];
+            if (codes_hidden(c, c->d.labels[i]) != shown)
+                cnv_disc(picture, u, v, radius, codes_color(c, c->d.labels[i]));
+        }
     cnv_tensor_free(&at);
     return ok;
 }
 
-/* The pictures themselves at their positions, each where those before it leave room; dots stand for
-   the others. */
+/* The pictures themselves at their positions, but those that would hide more than a third of one
+   drawn before; dots stand for these. */
 static inline int codes_images(cnv_tensor *picture, int x, const codes *c, const cnv_tensor *y)
 {
     cnv_tensor at = {0};
     int *drawn = (int *)malloc((size_t)y->n * sizeof(int)), count = 0, i, k;
+    int side = codes_tile_side(y->n), apart = 2 * side / 3;
     int ok = drawn && codes_dots(picture, x, c, y, 4) && codes_fit(y, &at);
     for (i = 0; ok && i < y->n; i++) {
         int u = (int)at.data[2 * i], v = (int)at.data[2 * i + 1];
         for (k = 0; k < count; k++)
-            if (abs(u - (int)at.data[2 * drawn[k]]) <= CODES_APART &&
-                abs(v - (int)at.data[2 * drawn[k] + 1]) <= CODES_APART)
+            if (abs(u - (int)at.data[2 * drawn[k]]) <= apart &&
+                abs(v - (int)at.data[2 * drawn[k] + 1]) <= apart)
                 break;
         if (k < count || codes_hidden(c, c->d.labels[i])) continue;
         drawn[count++] = i;
-        ok = codes_tile(picture, &c->d, i, x + u - CODES_TILE / 2, CODES_TOP + v - CODES_TILE / 2,
-                        CODES_TILE, CODES_EDGE, codes_color(c, c->d.labels[i]));
+        ok = codes_tile(picture, &c->d, i, x + u - side / 2, CODES_TOP + v - side / 2, side,
+                        side / 20, codes_color(c, c->d.labels[i]));
     }
     free(drawn), cnv_tensor_free(&at);
     return ok;
@@ -505,7 +518,7 @@ static inline int codes_grid(cnv_tensor *picture, int x, const codes *c, const c
     ok = ok && codes_auction(&from, &to, 0.02f / (float)n, cell);
     for (i = 0; ok && i < n; i++)
         ok = codes_tile(picture, &c->d, cell[i], x + i % columns * side,
-                        CODES_TOP + i / columns * side, side, side / 10,
+                        CODES_TOP + i / columns * side, side, side / 20 + 1,
                         codes_color(c, c->d.labels[cell[i]]));
     free(cell), cnv_tensor_free(&from), cnv_tensor_free(&to);
     return ok;

@@ -46,9 +46,9 @@ static void compare_note(const truth_world *world, const cnv_tensor *map, int at
                 truth_iou(map, world->mask), on_object / world->area);
 }
 
-/* The map over the picture, and a dot where it is greatest. */
+/* The map over the picture, the object's outline, and a dot where the map is greatest. */
 static int compare_tile(cnv_tensor *sheet, int x, int y, const truth_world *world, int class_id,
-                        const cnv_tensor *large, const truth_row *row)
+                        const cnv_tensor *large, const unsigned char *outline, const truth_row *row)
 {
     cnv_color ink = row->method == truth_random || row->method == truth_sobel ||
                     row->method == truth_gaussian ? panel_gray : panel_black;
@@ -60,6 +60,7 @@ static int compare_tile(cnv_tensor *sheet, int x, int y, const truth_world *worl
         at = truth_maximum(&blurred);
         compare_note(world, &map, at, note);
         tile_paste(sheet, x, y, &over, ink, row->name, note);
+        tile_outline(sheet, x, y, outline, SIDE);
         if (at >= 0)
             tile_dot(sheet, x + (at % map.w + 0.5) * SIDE / map.w,
                      y + (at / map.w + 0.5) * SIDE / map.h);
@@ -81,9 +82,8 @@ static int compare_block(cnv_tensor *sheet, int top, const char *heading, const 
     cnv_text(sheet, MARGIN, top + 36, 12, panel_gray, what);
     for (i = 0; ok && i < 1 + table->rows + TRUTH_CONTROLS; i++) {
         x = MARGIN + i % ACROSS * STEP_X, y = top + HEAD + i / ACROSS * STEP_Y;
-        if (i) ok = compare_tile(sheet, x, y, world, class_id, &large, &table->row[i - 1]);
-        else tile_paste(sheet, x, y, &large, panel_black, world->e->class_names[class_id], "");
-        if (i) tile_outline(sheet, x, y, outline, SIDE);
+        if (!i) tile_paste(sheet, x, y, &large, panel_black, world->e->class_names[class_id], "");
+        else ok = compare_tile(sheet, x, y, world, class_id, &large, outline, &table->row[i - 1]);
     }
     cnv_tensor_free(&large);
     return ok;

@@ -69,7 +69,7 @@ static int deconvnet_picture(const example *e, panel_sheet *sheet)
         backprop_firing(out, 1, &at); /* a layer that is silent sends from neuron 0 */
         snprintf(text, sizeof text, "%s, channel %d", e->net->nodes[node[i]].name,
                  at / (out->h * out->w));
-        snprintf(note, sizeof note, "its maximum, %.2f; in the scene: %s",
+        snprintf(note, sizeof note, "its maximum, %.2f; in the picture: %s",
                  (double)out->data[at], names[i]);
         ok = deconvnet(e->net, node[i], &e->image, at, &slope) &&
              panel_gradient(sheet, 1 + i, &slope, text, note) &&

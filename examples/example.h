@@ -411,7 +411,8 @@ static inline int example_batch(const cnv_tensor *image, int left)
 /* "600 images, 2100 a second", for work since `start` = example_seconds(). */
 static inline void example_rate(int images, double start)
 {
-    printf("%d images, %.0f a second\n", images, images / (example_seconds() - start));
+    double rate = images / (example_seconds() - start);
+    printf("%d images, %.*f a second\n", images, rate < 10, rate);
 }
 
 /* The feature maps of a layer, as papers have them: what it hands on, after its ReLU. That is the

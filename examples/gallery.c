@@ -59,7 +59,7 @@ static const lesson lessons[] = {
     {"smoothgrad", "SmoothGrad", NULL},
     {"lrp", "Layer-wise relevance", NULL},
     {"scorecam", "Score-CAM", NULL},
-    {"compare", "All heatmaps, compared", NULL},
+    {"compare", "All heatmaps, compared", "--scenes 100"},
     {"sanity_check", "Sanity checks", NULL},
     {"tcav", "Concept vectors", NULL},
     {"dissection", "Network dissection", NULL},
@@ -462,7 +462,7 @@ static int write_page(const char *path, const exhibit *e, int count)
           "<div id=\"large\"><img alt=\"\"></div>\n<script>\n", page);
     for (i = 0; script[i]; i++) fprintf(page, "%s\n", script[i]);
     fputs("</script></body></html>\n", page);
-    return !ferror(page) & !fclose(page);
+    return !(ferror(page) + fclose(page));
 }
 
 /* ---- Small pictures for README.md ---- */

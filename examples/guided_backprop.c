@@ -38,6 +38,23 @@ static int guided_backprop_map(cnv_net *net, int logits, const cnv_tensor *image
     return ok;
 }
 
+/* How alike a rule's maps of a scene's class and of the best other class are, on average. */
+static double guided_backprop_alike(const example *e, cnv_relu_rule rule, int scenes)
+{
+    truth_world world = truth_begin(e, NULL);
+    cnv_tensor map = {0}, other = {0};
+    double sum = 0;
+    int i;
+    for (i = 0; i < scenes && truth_next(&world); i++) {
+        int a = world.scene.class_id, b = example_rival(e, a);
+        example_check(e, guided_backprop_map(e->net, e->logits, &world.image, a, &rule, &map) &&
+                         guided_backprop_map(e->net, e->logits, &world.image, b, &rule, &other));
+        sum += truth_correlation(&map, &other);
+    }
+    cnv_tensor_free(&map), cnv_tensor_free(&other), truth_end(&world);
+    return i ? sum / i : NAN;
+}
+
 #ifndef EXAMPLE_NO_MAIN
 enum { GUIDED_BACKPROP_NEURONS = 9 };
 
@@ -103,23 +120,6 @@ static int guided_backprop_picture(const example *e, panel_sheet *sheet)
     }
     cnv_tensor_free(&slope);
     return ok && guided_backprop_tiles(e, sheet);
-}
-
-/* How alike a rule's maps of a scene's class and of the best other class are, on average. */
-static double guided_backprop_alike(const example *e, cnv_relu_rule rule, int scenes)
-{
-    truth_world world = truth_begin(e, NULL);
-    cnv_tensor map = {0}, other = {0};
-    double sum = 0;
-    int i;
-    for (i = 0; i < scenes && truth_next(&world); i++) {
-        int a = world.scene.class_id, b = example_rival(e, a);
-        example_check(e, guided_backprop_map(e->net, e->logits, &world.image, a, &rule, &map) &&
-                         guided_backprop_map(e->net, e->logits, &world.image, b, &rule, &other));
-        sum += truth_correlation(&map, &other);
-    }
-    cnv_tensor_free(&map), cnv_tensor_free(&other), truth_end(&world);
-    return i ? sum / i : NAN;
 }
 
 int main(int argc, char **argv)

@@ -4,8 +4,8 @@
               they are blurred and shrunk, as it never saw them in training?
    Formula    picture(s) = enlarge(shrink(blur(picture, (64/s - 1)/2), s)), s = 64 ... 12 pixels;
               table[k][a] = how often a picture of class k was taken for class a
-   Paper      Geirhos et al.: Generalisation in Humans and Deep Neural Networks (2018); Dodge, Karam:
-              A Study and Comparison of Human and Deep Learning Recognition Performance (2017)
+   Paper      Geirhos et al.: Generalisation in Humans and Deep Neural Networks (2018); Dodge,
+              Karam: Human and Deep Learning Recognition Performance (2017)
    Look for   Pictures that you still find easy while the network guesses: it knows things by their
               sharp outlines. A column that fills is what it takes everything for, then.
    Measured   The network: > 95% on sharp pictures, chance at 12 pixels, 1/12. You: that is the

@@ -11,9 +11,9 @@
    Paper      Bach, Binder, Montavon, Klauschen, Mueller, Samek: On Pixel-Wise Explanations ... by
               Layer-Wise Relevance Propagation (2015); which rule where: Montavon, Binder,
               Lapuschkin, Samek, Mueller: Layer-Wise Relevance Propagation: An Overview (2019)
-   Look for   The same sum in each layer, on ever finer grids, until the object is drawn. With the
-              epsilon rule everywhere, which is nearly gradient times input, it drowns in noise of
-              both signs.
+   Look for   The same sum in each layer (in one of several branches: its part), on finer and finer
+              grids, until the object is drawn. With the epsilon rule everywhere, which is nearly
+              gradient times input, it drowns in noise of both signs.
    Measured   leakage |sum of the pixels' R - logit| / |logit| <= 1% on average; with epsilon -> 0
               everywhere it is gradient times input on a ReLU network without biases
 

@@ -105,20 +105,36 @@ static inline void methods_slow(truth_table *table, const char *name, truth_meth
     table->row[table->rows - 1].slow = 1;
 }
 
+/* Whether the settings' node has places, for class activation maps; whether relevance gets through.
+   If not, says so. */
+static inline int methods_places(const example *e, const method_settings *set)
+{
+    const cnv_node *at = &e->net->nodes[set->node];
+    int ok = set->node < e->logits && at->out.h * at->out.w > 1;
+    if (!ok) printf("Without class activation maps: %s is %d x %d, without places.\n", at->name,
+                    at->out.h, at->out.w);
+    return ok;
+}
+
+static inline int methods_relevance(const example *e)
+{
+    int at = lrp_obstacle(e->net, e->logits);
+    if (at >= 0) printf("Without LRP: relevance does not pass %s.\n", e->net->nodes[at].name);
+    return at < 0;
+}
+
 /* Adds all that the network allows: first what weighs single pixels, then what sees regions. The
    network must have been run once. */
 static inline void methods_add(const example *e, method_settings *set, truth_table *table)
 {
-    const cnv_node *at;
-    methods_set(e, set), at = &e->net->nodes[set->node];
+    methods_set(e, set);
     truth_add(table, "saliency", saliency, NULL, TRUTH_BLUR);
     truth_add(table, "SmoothGrad", smoothgrad, &set->smooth, TRUTH_BLUR);
     truth_add(table, "integrated gradients", integrated_gradients_map, &set->path, TRUTH_BLUR);
-    if (lrp_obstacle(e->net, e->logits) < 0)
-        truth_add(table, "LRP", lrp_map, &set->relevance, TRUTH_BLUR);
+    if (methods_relevance(e)) truth_add(table, "LRP", lrp_map, &set->relevance, TRUTH_BLUR);
     truth_add(table, "deconvnet", deconvnet_map, NULL, TRUTH_BLUR);
     truth_add(table, "guided backprop", guided_backprop_map, NULL, TRUTH_BLUR);
-    if (set->node < e->logits && at->out.h * at->out.w > 1) {
+    if (methods_places(e, set)) {
         truth_add(table, "guided Grad-CAM", methods_guided_gradcam, &set->node, TRUTH_BLUR);
         truth_add(table, "Grad-CAM", gradcam, &set->node, 0);
         methods_slow(table, "Score-CAM", scorecam, &set->node);
@@ -131,14 +147,12 @@ static inline void methods_add(const example *e, method_settings *set, truth_tab
 static inline void methods_signed(const example *e, method_settings *set, truth_table *table)
 {
     static cnv_relu_rule rules[] = {CNV_GRADIENT, CNV_DECONVNET, CNV_GUIDED};
-    const cnv_node *at;
-    int maps;
-    methods_set(e, set), at = &e->net->nodes[set->node];
-    maps = set->node < e->logits && at->out.h * at->out.w > 1;
+    int places;
+    methods_set(e, set), places = methods_places(e, set);
     truth_add(table, "gradient", methods_slope, &rules[0], 0);
-    if (maps) truth_add(table, "Grad-CAM", gradcam, &set->node, 0);
-    if (lrp_obstacle(e->net, e->logits) < 0) truth_add(table, "LRP", lrp_map, &set->relevance, 0);
-    if (maps) truth_add(table, "guided Grad-CAM", methods_guided_slope, &set->node, 0);
+    if (places) truth_add(table, "Grad-CAM", gradcam, &set->node, 0);
+    if (methods_relevance(e)) truth_add(table, "LRP", lrp_map, &set->relevance, 0);
+    if (places) truth_add(table, "guided Grad-CAM", methods_guided_slope, &set->node, 0);
     truth_add(table, "deconvnet", methods_slope, &rules[1], 0);
     truth_add(table, "guided backprop", methods_slope, &rules[2], 0);
     truth_add(table, "picture's details", methods_detail, NULL, 0);

@@ -61,7 +61,8 @@ static int nearest_row(cnv_tensor *picture, const codes *c, const cnv_tensor *po
     int index[NEAREST], m, ok = nearest(points, &from, query, NEAREST, index, distance);
     for (m = 0; ok && m < NEAREST; m++, x += STEP) {
         cnv_color frame = labels[index[m]] == labels[query] ? same : other;
-        if (labels[query] == c->own) frame = panel_gray; /* nobody told us what it is */
+        if (c->own >= 0 && (labels[query] == c->own || labels[index[m]] == c->own))
+            frame = panel_gray; /* nobody has said what it is */
         snprintf(text, sizeof text, "%.1f  %s", distance[m], c->d.names[labels[index[m]]]);
         ok = codes_tile(picture, &c->d, index[m], x, y, TILE, 4, frame);
         cnv_text(picture, x, y + TILE + 9, 12, panel_gray, text);

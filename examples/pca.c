@@ -80,7 +80,8 @@ static double pca(const cnv_tensor *x, int count, double *axes, double *variance
         for (sweep = 0; sweep < PCA_SWEEPS && change > 1e-14; sweep++) {
             pca_covariance(&z, v, w);
             variance[k] = pca_unit(w, axes, k, c);
-            for (change = 0, j = 0; j < c; v[j] = w[j], j++) change += pow(w[j] - v[j], 2);
+            for (change = 0, j = 0; j < c; j++) change += (w[j] - v[j]) * (w[j] - v[j]);
+            memcpy(v, w, (size_t)c * sizeof(double));
         }
         for (i = 0; i < x->n; i++) {
             for (along = 0, j = 0; j < c; j++) along += v[j] * (double)z.data[i * c + j];
@@ -109,8 +110,7 @@ static int pca_row(cnv_tensor *picture, const codes *c, const cnv_tensor *at, in
     cnv_text(picture, x, y + 18, 22, panel_black, text);
     snprintf(text, sizeof text, "%.1f%%", 100 * variance[k] / all);
     cnv_text(picture, x + 42, y + 20, 17, panel_gray, text);
-    cnv_rectangle(picture, x + 42, y + 48, 1 + (int)(96 * variance[k] / variance[0]), 14,
-                  blue);
+    cnv_rectangle(picture, x + 42, y + 48, 1 + (int)(96 * variance[k] / *variance), 14, blue);
     for (end = 0; ok && end < 2; end++) {
         for (i = 0; i < at->n; i++) along.data[i] = (end ? -1 : 1) * at->data[i * at->c + k];
         codes_neighbours(&along, 0, -1, PCA_ENDS, index);
@@ -129,12 +129,11 @@ int main(int argc, char **argv)
     example e = example_begin(argc, argv, "principal components of the codes", NULL, "data,images");
     codes c = codes_of(&e, 2000);
     int k, ok, count = c.x.c < PCA_AXES ? c.x.c : PCA_AXES;
-    double variance[PCA_AXES], all, *axes;
+    double variance[PCA_AXES], all, *axes = (double *)calloc((size_t)(count * c.x.c), sizeof all);
     cnv_tensor at = {0}, d2 = {0}, picture = {0};
-    axes = (double *)malloc((size_t)count * (size_t)c.x.c * sizeof(double));
     if (count < 2 || !axes) example_fail(&e, "%s: a plane wants two at least", c.layer);
     all = pca(&c.x, count, axes, variance, &at);
-    if (!(all > 0)) example_fail(&e, "%s: the same for all pictures", c.layer);
+    example_check(&e, all == all);
     ok = codes_map(&picture, &c, &at, "Principal components", "component 1 to the right, 2 upwards",
                    "each component: its share of the variance, and the pictures at its two ends");
     for (k = 0; ok && k < count; k++) ok = pca_row(&picture, &c, &at, k, variance, all);

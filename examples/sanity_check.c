@@ -6,9 +6,9 @@
               rank correlation of the map's numbers before and after; or SSIM of their magnitudes
    Paper      Adebayo et al.: Sanity Checks for Saliency Maps (2018); why some survive: Nie et al.:
               Theoretical Explanation for Perplexing Behaviors of Backpropagation-based ... (2018)
-   Look for   With random logits the gradient is another one at once. Guided backprop goes on drawing
-              the object until the lowest layers go: it lets through positive signals alone, which
-              cannot cancel; so the picture's own details come back, whatever the weights above.
+   Look for   With random logits the gradient is another one at once. Guided backprop goes on to
+              draw the object until the lowest layers go: it lets through positive signals alone,
+              which cannot cancel; so the picture's own details come back.
    Measured   with the upper half of the layers random: gradient and Grad-CAM below .3, guided
               backprop not. The picture's details, which need no network, stay at 1
 
@@ -60,7 +60,7 @@ static int sanity_check(const example *e, sanity *s)
     int k, r, ok = 1;
     for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, 0);
     for (k = 0; ok && k < DRAWS * s->layers; k++) {
-        int down = k % s->layers, draw = k / s->layers;
+        int down = k % s->layers, draw = DRAWS - 1 - k / s->layers; /* the first is shown */
         ok = (down || cnv_load_parsed(e->net, e->file)) &&
              randomize_from(e->net, s->layer[down], e->seed * DRAWS + (unsigned)draw);
         for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, down + 1);
@@ -80,9 +80,9 @@ static int sanity_plot(const sanity *s, int ssim, cnv_tensor *picture)
     cnv_plot plot = {0};
     static const double depth[DEPTHS + 1] = {0, 1, 2, 3, 4, 5, 6, 7};
     int i;
-    plot.title = ssim ? "SSIM of the magnitudes" : "Rank correlation with the trained network's";
+    plot.title = ssim ? "SSIM of the magnitudes" : "Rank correlation with the trained map";
     plot.x_label = "layers drawn anew, from the top", plot.x_high = s->layers, plot.y_high = 1;
-    plot.y_low = ssim ? 0 : -0.2, plot.height = (s->methods.rows * TILE_STEP + 40) / 2;
+    plot.y_low = ssim ? 0 : -0.4, plot.height = (s->methods.rows * TILE_STEP + 40) / 2;
     if (!cnv_plot_begin(&plot, picture)) return 0;
     for (i = 0; i < s->methods.rows; i++)
         cnv_plot_line(&plot, picture, depth, ssim ? s->ssim[i] : s->rank[i], s->layers + 1,

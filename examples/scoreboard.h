@@ -25,10 +25,10 @@ static const char *const scoreboard_heads[SCOREBOARD_COLUMNS] = {
 static inline double scoreboard_value(const truth_table *honest, const truth_table *biased, int row,
                                       int column)
 {
-    const truth_row *h = &honest->row[row], *b = &biased->row[row];
+    const truth_row *h = &honest->row[row], *b = truth_named(biased, h->name);
     const double values[SCOREBOARD_COLUMNS] = {
         h->pointing, h->near, h->energy / h->area, h->iou, h->insertion, h->deletion,
-        b->cheat, b->found, 1000 * h->seconds};
+        b ? b->cheat : 0, b ? b->found : 0, 1000 * h->seconds};
     return values[column];
 }
 

@@ -8,7 +8,7 @@
               (2017), where sigma is 10% to 20% of the range
    Look for   With more noise single points give way to strokes along the outline; with too much the
               network no longer sees the object, and the map leaves it. The gain is small here: a
-              network of five layers has far smoother gradients than the deep ones of the paper.
+              small network has smoother gradients than the deep ones of the paper.
               (As there, the colours end at the 99th percentile.)
    Measured   sigma 0 is saliency; pointing >= that of saliency
 

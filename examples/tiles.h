@@ -36,20 +36,25 @@ static inline void tile_text(cnv_tensor *canvas, int x, int y, int width, cnv_co
 enum { TILE_SIDE = 118, TILE_STEP = TILE_SIDE + 10, TILE_LEFT = 220 }; /* of rows of maps */
 
 /* A row at height y: a colour and a name, then the first `count` maps [n,C,h,w] with their signs,
-   three channels around grey, one from blue over white to red. */
+   three channels around grey; one from blue over white to red, or from 0 up if none is below. */
 static inline int tile_row(cnv_tensor *canvas, int y, cnv_color color, const char *name,
                            const cnv_tensor *maps, int count)
 {
     cnv_tensor rgb = {0}, tile = {0};
+    cnv_tensor all = cnv_tensor_view(maps->data, count, maps->c, maps->h, maps->w);
+    double low, high;
     int i, ok = 1;
+    cnv_range(&all, &low, &high);
     cnv_rectangle(canvas, 40, y, 5, TILE_SIDE, color);
     cnv_text(canvas, 56, y + TILE_SIDE / 2 - 6, 12, panel_black, name);
     for (i = 0; ok && i < count; i++) {
         cnv_tensor map = cnv_tensor_image(maps, i);
-        double most = 3 * panel_deviation(&map);
-        ok = (map.c == 3 ? panel_gray_zero(&map, &rgb)
-                         : cnv_colorize(&map, CNV_MAP_RED_WHITE_BLUE, -most, most, &rgb)) &&
-             cnv_resize(&rgb, TILE_SIDE, TILE_SIDE, &tile);
+        double most = 3 * panel_deviation(&map), least;
+        if (low >= 0) cnv_range(&map, &least, &most);
+        if (map.c == 3) ok = panel_gray_zero(&map, &rgb);
+        else if (low < 0) ok = cnv_colorize(&map, CNV_MAP_RED_WHITE_BLUE, -most, most, &rgb);
+        else ok = cnv_colorize(&map, CNV_MAP_VIRIDIS, 0, most, &rgb);
+        ok = ok && cnv_resize(&rgb, TILE_SIDE, TILE_SIDE, &tile);
         if (ok) cnv_paste(canvas, &tile, TILE_LEFT + i * TILE_STEP, y);
     }
     cnv_tensor_free(&rgb), cnv_tensor_free(&tile);

@@ -452,6 +452,15 @@ static inline int truth_measure(const example *e, truth_table *table, int scenes
     return ok;
 }
 
+/* The row of that name, also of a control, or NULL. */
+static inline const truth_row *truth_named(const truth_table *table, const char *name)
+{
+    int i;
+    for (i = 0; i < table->rows + TRUTH_CONTROLS; i++)
+        if (table->row[i].name && !strcmp(table->row[i].name, name)) return &table->row[i];
+    return NULL;
+}
+
 static inline void truth_print(const truth_table *table)
 {
     int i;

@@ -60,7 +60,7 @@ static float tsne_forces(const cnv_tensor *p, const cnv_tensor *y, cnv_tensor *f
     double all = 0;
     int i, n = y->n;
 #ifdef _OPENMP
-#pragma omp parallel for
+#pragma omp parallel for if (n > 256)
 #endif
     for (i = 0; i < n; i++) {
         const float *row = cnv_tensor_image(p, i).data;

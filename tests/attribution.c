@@ -172,7 +172,8 @@ static void test_scores(const example *e)
     cnv_tensor map = {0};
     int i, at;
     CHECK(truth_next(&world) && cnv_tensor_resize(&map, 1, 1, TOY_SIDE, TOY_SIDE), "no scene");
-    CHECK(world.seed > EXAMPLE_HELD_OUT && world.area > 0 && world.area <= TRUTH_AREA, "%g", world.area);
+    CHECK(world.seed > EXAMPLE_HELD_OUT && world.area > 0 && world.area <= TRUTH_AREA, "%g",
+          world.area);
     for (i = 0; i < TRUTH_PIXELS; i++) map.data[i] = world.mask[i] ? 0.5f : -1;
     at = truth_maximum(&map);
     CHECK(truth_hits(world.mask, at, 0) && truth_energy(&map, world.mask) == 1 &&

@@ -611,7 +611,8 @@ static void test_band(void)
     CHECK(plot.series == 0, "a band is no series");
     cnv_tensor_copy(&p, &before);
     cnv_plot_band(&plot, &p, x, high, low, 2, NULL);
-    cnv_plot_band(&plot, &p, x, low, high, 1, NULL), cnv_plot_band(&plot, &p, x, low, high, 0, NULL);
+    cnv_plot_band(&plot, &p, x, low, high, 1, NULL);
+    cnv_plot_band(&plot, &p, x, low, high, 0, NULL);
     CHECK(same(&p, &before), "upside down, or of one point");
     cnv_tensor_free(&p), cnv_tensor_free(&before);
 }

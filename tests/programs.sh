@@ -54,7 +54,12 @@ accepted_or_refused() {
 quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
+    nearest | pca | tsne | umap) echo --images 64 ;;
+    dissection) echo --images 20 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    integrated_gradients) echo --steps 5 --scenes 2 ;;
+    smoothgrad) echo --copies 5 --scenes 2 ;;
+    scorecam) echo --scenes 1 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5
        elif grep -q 'own options.*images' help; then echo --images 2; fi ;;
     esac

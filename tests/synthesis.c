@@ -68,13 +68,18 @@ static void check_filters_strips(void)
     x = cnv_conv2d(net, x, "pointwise", 200, 1, 1, 0);
     nets[0] = nets[1] = net;
     CHECK(x > 0 && cnv_init(net, 5), "%s", cnv_error());
-    CHECK(filters_strip(nets, cnv_find(net, "features.0"), smoothness, &strips[0]), "%s", cnv_error());
-    CHECK(fabs(smoothness[0]) < 0.05 && smoothness[1] == smoothness[0], "64 x 3 x 11 x 11 untrained: %g",
+    CHECK(filters_strip(nets, cnv_find(net, "features.0"), smoothness, &strips[0]), "%s",
+          cnv_error());
+    CHECK(fabs(smoothness[0]) < 0.05 && smoothness[1] == smoothness[0],
+          "64 x 3 x 11 x 11 untrained: %g",
           smoothness[0]);
-    CHECK(filters_strip(nets, cnv_find(net, "depthwise"), smoothness, &strips[1]), "%s", cnv_error());
-    CHECK(filters_strip(nets, x, smoothness, &strips[2]) && isnan(smoothness[0]), "%g", smoothness[0]);
+    CHECK(filters_strip(nets, cnv_find(net, "depthwise"), smoothness, &strips[1]), "%s",
+          cnv_error());
+    CHECK(filters_strip(nets, x, smoothness, &strips[2]) && isnan(smoothness[0]), "%g",
+          smoothness[0]);
     height = strips[0].h + strips[1].h + strips[2].h;
-    CHECK(panel_stack(strips, 3, &picture) && picture.h == height && !strips[1].data, "%d", picture.h);
+    CHECK(panel_stack(strips, 3, &picture) && picture.h == height && !strips[1].data, "%d",
+          picture.h);
     CHECK(picture.w < 1400 && picture.h > 800, "%d x %d", picture.w, picture.h);
     cnv_tensor_free(&picture);
     cnv_net_free(net);
