@@ -23,9 +23,9 @@
 
 enum { RUNS = 20, EACH = 60 };
 
-/* v [D]: the weights of a linear classifier of EACH random rows of some activations [n,D,1,1] against
-   EACH of others: logistic regression by stochastic gradient descent. Small steps, and few, keep v
-   from fitting the noise of so few rows. */
+/* v [D]: the weights of a linear classifier of EACH random rows of some activations [n,D,1,1]
+   against EACH of others: logistic regression by stochastic gradient descent. Small steps, and few,
+   keep v from fitting the noise of so few rows. */
 static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, uint64_t seed,
                            float *v)
 {
@@ -49,7 +49,7 @@ static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, 
     }
 }
 
-/* score[run]: the share of gradients [n,D,1,1] that point along v, for each of some directions v. */
+/* score[run]: the share of gradients [n,D,1,1] that point along v, for each of RUNS directions v. */
 static int tcav(const cnv_tensor *concept, const cnv_tensor *others, const cnv_tensor *slopes,
                 uint64_t seed, double *score)
 {

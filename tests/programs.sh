@@ -55,6 +55,8 @@ quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    top_images | top_patches | random_directions | receptive_field) echo --images 60 ;;
+    dissection) echo --images 40 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
     esac
 }
