@@ -55,8 +55,9 @@ quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
-    top_images | top_patches | random_directions | receptive_field) echo --images 60 ;;
-    dissection) echo --images 40 ;;
+    top_images | top_patches | random_directions) echo --images 60 ;;
+    receptive_field) echo --images 60 --units 1 ;;
+    dissection | tcav) echo --images 30 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
     esac
 }

@@ -22,7 +22,7 @@ static cnv_tensor noise(int n, int c, int h, int w, uint64_t seed)
 
 /* ---- Lists ---- */
 
-/* The place of the hit among all pictures: how many have a greater maximum, or the same before it. */
+/* The place of a hit among all pictures: how many have a greater maximum, or the same before. */
 static int rank_of(const cnv_tensor *a, int k, units_hit hit)
 {
     int n, i, plane = a->h * a->w, rank = 0;
