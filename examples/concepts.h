@@ -2,8 +2,8 @@
 
    Either scenes of the Toybox, into which the concept is drawn: then it is known what else is in
    them (the same as without), and what really happens when the concept comes into a picture. Or
-   folders: --concept FOLDER with pictures that have it, --data FOLDER with a folder of pictures for
-   each class, for the rest.
+   --concept FOLDER with pictures that have it; and then perhaps --data FOLDER with a folder of
+   pictures for each class, in place of scenes.
 
        concepts c = concepts_load(&e, 300, 100);
        ... c.with[0], c.without, c.members: datasets ...
@@ -53,20 +53,21 @@ static inline dataset concepts_scenes(const example *e, int first, int n, int cl
     return d;
 }
 
-/* The same from --concept and --data; members: the pictures of e->class_id there. */
-static inline void concepts_folders(const example *e, int n, concepts *c)
+/* The same from the folders after --concept and --data; without --data, the rest is scenes. */
+static inline void concepts_folders(const example *e, int n, int m, concepts *c)
 {
     const char *folder = example_text(e, "concept", NULL), *data = example_text(e, "data", NULL);
     cnv_tensor image = {0};
     int i;
-    if (!folder || !data)
-        example_fail(e, "%s: say --concept FOLDER and --data FOLDER", folder || data
-                     ? "one of two folders is missing" : "this network does not know the scenes");
+    if (!folder) example_fail(e, "pictures with a concept are missing: say --concept FOLDER");
+    if (!data && e->classes != TOY_CLASSES)
+        example_fail(e, "this network knows no scenes: say --data FOLDER of its classes' pictures");
     c->count = 1, c->name[0] = "the concept";
     c->with[0].side = c->members.side = e->model->side;
     dataset_pictures(e, &c->with[0], folder);
     c->without = dataset_of(e, n);
-    for (i = 0; i < c->without.n; i++)
+    if (!data) c->members = concepts_scenes(e, n, m, e->class_id, CONCEPTS_NONE);
+    for (i = 0; data && i < c->without.n; i++)
         if (!strcmp(c->without.names[c->without.labels[i]], e->class_names[e->class_id])) {
             dataset_batch(e, &c->without, i, 1, &image);
             dataset_append(e, &c->members, &image, 0);
@@ -86,7 +87,7 @@ static inline concepts concepts_load(const example *e, int n, int m)
     c.scenes = e->classes == TOY_CLASSES && !example_text(e, "concept", NULL) &&
                !example_text(e, "data", NULL);
     if (!c.scenes) {
-        concepts_folders(e, n, &c);
+        concepts_folders(e, n, m, &c);
         return c;
     }
     for (i = 0, c.count = CONCEPTS_DRAWN; i < c.count; i++) {

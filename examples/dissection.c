@@ -7,8 +7,8 @@
               unit k detects the concept with its greatest IoU, if that is above .04
    Paper      Bau, Zhou, Khosla, Oliva, Torralba: Network Dissection (2017), section 2
    Look for   Units of the last layers for a class or for a part that only one class has; in layers
-              before, for parts that several share. No outline is sharper than its feature map, 8 x
-              8 at the end, and so no IoU is near 1.
+              before, for parts that several share. No outline is sharper than its feature map,
+              8 x 8 at the end, and so no IoU is near 1.
    Measured   detectors in the trained network; none with the masks of other pictures, next to none
               in the same layer before training
 

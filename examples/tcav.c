@@ -15,7 +15,8 @@
 
        cc -O2 examples/tcav.c -o build/tcav -lm && build/tcav --class fish --layer conv3
 
-   Own pictures: --concept FOLDER of some with the concept, --data FOLDER of a folder per class.  */
+   Own options: --images N of each concept (300); --concept FOLDER of pictures with another concept;
+   --data FOLDER of pictures for the rest, in place of scenes.                                    */
 #include "concepts.h"
 #include "panel.h"
 #include "statistics.h"
@@ -24,8 +25,8 @@
 enum { RUNS = 20, EACH = 60 };
 
 /* v [D]: the weights of a linear classifier of EACH random rows of some activations [n,D,1,1]
-   against EACH of others: logistic regression by stochastic gradient descent. Small steps, and
-   few, keep v from fitting the noise of so few rows. */
+   against EACH of others: logistic regression by stochastic gradient descent. Small steps, and few,
+   keep v from fitting the noise of so few rows. */
 static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, uint64_t seed,
                            float *v)
 {
@@ -49,8 +50,7 @@ static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, 
     }
 }
 
-/* score[run]: the share of gradients [n,D,1,1] that point along v, for each of some directions
-   v. */
+/* score[run]: the share of gradients [n,D,1,1] that point along v, for RUNS directions v. */
 static int tcav(const cnv_tensor *concept, const cnv_tensor *others, const cnv_tensor *slopes,
                 uint64_t seed, double *score)
 {
@@ -77,7 +77,7 @@ static int tcav(const cnv_tensor *concept, const cnv_tensor *others, const cnv_t
 }
 
 #ifndef EXAMPLE_NO_MAIN
-enum { POOL = 300, MEMBERS = 100, TILE = 128, TOP = 122, BARS = 790, LONG = 480 };
+enum { TILE = 128, TOP = 122, BARS = 790, LONG = 480 };
 
 /* A bar at (x,y): mean and standard deviation of the scores, p beside it, the truth (if >= 0). */
 static void tcav_bar(cnv_tensor *sheet, int x, int y, const double *score, double p, double truth,
@@ -125,8 +125,10 @@ static void tcav_row(const example *e, const concepts *c, int i, const int *logi
 
 int main(int argc, char **argv)
 {
-    example e = example_begin(argc, argv, "which concepts matter to a class", NULL, "concept,data");
-    concepts c = concepts_load(&e, POOL, MEMBERS);
+    example e = example_begin(argc, argv, "which concepts matter to a class", NULL,
+                              "concept,data,images");
+    int n = (int)example_number(&e, "images", 300, 8, 1e5);
+    concepts c = concepts_load(&e, n, n / 3 + 1);
     int i, t, logits[2], rows = c.count + 1;
     cnv_tensor codes = {0}, others = {0}, slopes[2] = {{0}}, sheet = {0};
     double reference[2][RUNS];

@@ -57,11 +57,10 @@ quick() {
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
-    integrated_gradients) echo --steps 5 --scenes 2 ;;
-    smoothgrad) echo --copies 5 --scenes 2 ;;
-    scorecam) echo --scenes 1 ;;
-    *) if grep -q 'own options.*scenes' help; then echo --scenes 5
-       elif grep -q 'own options.*images' help; then echo --images 2; fi ;;
+    top_images | top_patches | random_directions) echo --images 60 ;;
+    receptive_field) echo --images 60 --units 1 ;;
+    dissection | tcav) echo --images 30 ;;
+    *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
     esac
 }
 
