@@ -15,7 +15,9 @@
    Own pictures: --data FOLDER, which holds CIFAR-10's data_batch_*.bin, or MNIST's train-*-ubyte,
    or a folder of pictures for each class; every picture is resized to 64 x 64. The weights go to
    --weights; all examples then run on them.
-   The record of the run goes beside them; --show WEIGHTS draws the picture from it again.
+   The record of the run goes beside them; --show WEIGHTS draws the picture from it again. The one
+   that comes along is of a second run like the first: the number of threads decides how sums are
+   rounded, and so the weights in the end are a little different.
 
    A network that cheats (see compare.c): --bias marker puts a square in a corner of every car and
    of nothing else, --bias water has fish, and fish alone, before water. What is learned first
@@ -130,8 +132,8 @@ int main(int argc, char **argv)
     if (!show) train_anew(&e, &h);
     else
         printf("%s: %.1f %% of the held-out images right in the end%s\n", show,
-               h.held_out[h.snapshots - 1], own ? "" : "; but the record is of another run, for it "
-               "ends with other filters");
+               h.held_out[h.snapshots - 1], own ? "" : ", says the record; it is of another run, "
+               "for it ends with other filters");
     example_check(&e, training_picture(&h, &picture));
     example_save(&e, &picture);
     training_free(&h), cnv_tensor_free(&picture);

@@ -262,16 +262,6 @@ static inline void units_slopes(const example *e, const dataset *d, int node, in
     cnv_tensor_free(&images);
 }
 
-/* The same network before training: random weights. */
-static inline example units_untrained(const example *e)
-{
-    example other = *e;
-    other.net = cnv_net_new();
-    example_check(e, other.net && e->model->build(other.net, e->classes) >= 0 &&
-                     cnv_init(other.net, e->seed));
-    return other;
-}
-
 /* ---- Receptive fields ----
 
    Windows read rows and columns independently, so each axis is followed by itself: mark the neuron,

@@ -383,12 +383,13 @@ static void test_directions(const example *e, const dataset *d)
 
 static void test_pass_lines(const example *e, const dataset *d)
 {
-    example untrained = units_untrained(e);
+    example untrained = *e;
     int last = cnv_find(e->net, e->model->last_conv), codes = e->net->nodes[e->logits].input[0];
     int alive, n = e->net->nodes[codes].channels;
     double chance = units_chance(d, 9, 1), mean;
     cnv_tensor v = {0};
     units u, half;
+    untrained.net = example_untrained(e);
     units_search(e, d, &last, 1, 9, &u);
     mean = units_mean_purity(d, &u, &alive);
     printf("purity of %d units of conv4 %.3f, chance %.3f", alive, mean, chance);
