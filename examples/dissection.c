@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     static const char *const how[3] = {"trained", "with other pictures' masks", "untrained"};
     example e = example_begin(argc, argv, "units and the concepts they detect", NULL, "images"),
             untrained = e;
-    dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 10, 1e5));
+    dataset d = dataset_of(&e, (int)example_number(&e, "images", 600, 10, 1e5));
     const cnv_node *node = &e.net->nodes[e.layer];
     unsigned char *parts = units_parts(&e, &d);
     dissection_unit *unit = NULL;

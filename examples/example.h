@@ -143,16 +143,19 @@ static inline void example_options(const example *e, const char *about, const ch
     }
 }
 
-/* Opens a file of the examples, from whichever folder the program is started. */
+static char example_beside[512] = "examples/data/"; /* as seen from the program's own folder */
+
+/* Finds a file of the examples, from whichever folder the program is started. */
 static inline const char *example_data(const char *name)
 {
-    static const char *const folders[] = {"examples/data/", "data/", "../examples/data/"};
+    static const char *const folders[] = {"examples/data/", "data/", "../examples/data/",
+                                          example_beside};
     static char path[1024];
     const char *slash = strrchr(__FILE__, '/');
     size_t i;
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
         FILE *file;
-        if (i < 3) snprintf(path, sizeof path, "%s%s", folders[i], name);
+        if (i < 4) snprintf(path, sizeof path, "%s%s", folders[i], name);
         else snprintf(path, sizeof path, "%.*sdata/%s", slash ? (int)(slash + 1 - __FILE__) : 0,
                       __FILE__, name);
         file = fopen(path, "rb");
@@ -298,6 +301,8 @@ static inline example example_start(int argc, char **argv, const char *about, co
     int i;
     memset(&e, 0, sizeof e);
     e.program = slash ? slash + 1 : argv[0];
+    if (slash && slash - argv[0] < 400)
+        sprintf(example_beside, "%.*s../examples/data/", (int)(slash + 1 - argv[0]), argv[0]);
     e.argc = argc, e.argv = argv;
     example_options(&e, about, own);
     for (i = 1; i < argc; i += 2)

@@ -24,8 +24,8 @@ enum { HIDDEN_P, HIDDEN_DROP, HIDDEN_WINNER, HIDDEN_RESPONSE, HIDDEN_MAPS };
 typedef struct {
     double before;          /* P(class | image) */
     int channel;            /* of the node: the one that the image excites most */
-    cnv_tensor all;         /* [1,4,steps,steps], with the square there: P(class), how much less that
-                               is than before, the class with the greatest P, the channel's maximum */
+    cnv_tensor all;         /* [1,4,steps,steps], with the square there: P(class), how much less it
+                               is than before, the class with the greatest, the channel's maximum */
 } occlusion_maps;
 
 /* A grey square in a picture [1,C,H,W], centred at (u,v) in [0,1], cut off at the border. */

@@ -204,22 +204,27 @@ static inline int units_descending(const void *a, const void *b)
 }
 
 /* quantile[k]: the value that the given share of all activations of channel k exceeds, estimated
-   from about 20000 places drawn at random from all pictures. */
+   from about 20000 places, if there are so many, drawn at random from all pictures. */
 static inline void units_quantiles(const example *e, const dataset *d, int node, double share,
                                    float *quantile)
 {
     const cnv_tensor *out = &e->net->nodes[node].out;
-    int i, j, k, channels = e->net->nodes[node].channels, each = 20000 / d->n + 1;
-    size_t count = (size_t)each * (size_t)d->n;
-    float *sample = (float *)malloc((size_t)channels * count * sizeof *sample);
+    int i, j, k, channels = e->net->nodes[node].channels, plane = 0, each = 0;
+    size_t count = 0;
+    float *sample = NULL;
     cnv_rng rng = cnv_rng_seed(e->seed);
     cnv_tensor images = {0};
-    if (!sample) example_fail(e, "out of memory");
     for (i = 0; i < d->n; i += images.n) {
         dataset_batch(e, d, i, 64, &images);
         example_check(e, cnv_forward(e->net, &images, node));
+        if (!i) { /* now the maps have a size */
+            plane = out->h * out->w, each = 20000 / d->n < plane ? 20000 / d->n + 1 : plane;
+            count = (size_t)each * (size_t)d->n;
+            sample = (float *)malloc((size_t)channels * count * sizeof *sample);
+            if (!sample) example_fail(e, "out of memory");
+        }
         for (j = 0; j < images.n * each; j++) {
-            int place = (int)(cnv_uniform(&rng) * out->h * out->w);
+            int place = (int)(cnv_uniform(&rng) * plane);
             for (k = 0; k < channels; k++)
                 sample[(size_t)k * count + (size_t)(i * each + j)] =
                     cnv_tensor_channel(out, j / each, k).data[place];

@@ -854,7 +854,7 @@ static void test_record(void)
     CHECK(training_load(&self, path, &read) == 1, "its own record");
     CHECK(read.points == 5 && read.snapshots == 2, "%d, %d", read.points, read.snapshots);
     for (i = 0; i < 5; i++)
-        CHECK(read.images[i] == h.images[i] && fabs(read.loss[i] - h.loss[i]) < 1e-6, "point %d", i);
+        CHECK(read.images[i] == h.images[i] && fabs(read.loss[i] - h.loss[i]) < 1e-6, "%d", i);
     for (i = 0; i < 2; i++)
         CHECK(read.held_out_at[i] == h.held_out_at[i] && read.held_out[i] == h.held_out[i] &&
               read.filters[i].n == 3 && read.filters[i].w == 2 &&

@@ -54,13 +54,17 @@ accepted_or_refused() {
 quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
-    nearest | pca | tsne | umap) echo --images 64 ;;
-    dissection) echo --images 20 ;;
-    deepdream) echo --octaves 2 --steps 2 --size 96 ;;
-    top_images | top_patches | random_directions) echo --images 60 ;;
+    top_images | top_patches | random_directions | nearest | pca | tsne | umap) echo --images 64 ;;
     receptive_field) echo --images 60 --units 1 ;;
-    dissection | tcav) echo --images 30 ;;
-    *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
+    dissection) echo --images 20 ;;
+    tcav) echo --images 30 ;;
+    sanity_check) echo --images 1 ;;
+    deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    integrated_gradients) echo --steps 5 --scenes 2 ;;
+    smoothgrad) echo --copies 5 --scenes 2 ;;
+    compare) echo --scenes 1 ;;
+    *) if grep -q 'own options.*scenes' help; then echo --scenes 2
+       elif grep -q 'own options.*images' help; then echo --images 4; fi ;;
     esac
 }
 

@@ -9,16 +9,7 @@
 #include "../examples/receptive_field.c"
 #include "../examples/random_directions.c"
 #include "check.h"
-
-static cnv_tensor noise(int n, int c, int h, int w, uint64_t seed)
-{
-    cnv_tensor t = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    size_t i;
-    if (cnv_tensor_resize(&t, n, c, h, w))
-        for (i = 0; i < cnv_tensor_size(&t); i++) t.data[i] = (float)cnv_uniform(&rng);
-    return t;
-}
+#include "noise.h"
 
 /* ---- Lists ---- */
 
