@@ -346,14 +346,14 @@ static inline void dataset_shuffle(dataset *d, cnv_rng *rng)
 }
 
 /* Pictures to train on, and behind them pictures to measure by: those of the folder after --data in
-   random order, of which a tenth is held out, or else scenes of the Toybox, and 2000 more. Returns
-   how many are to train on. */
+   random order, of which a tenth is held out, or else scenes of the Toybox, and as many more, at
+   most 2000. Returns how many are to train on. */
 static inline int dataset_to_train(const example *e, dataset *d, int scenes,
                                    const toy_options *options)
 {
     const char *folder = example_text(e, "data", NULL);
     cnv_rng rng = cnv_rng_seed(e->seed);
-    int held_out = 2000;
+    int held_out = scenes < 2000 ? scenes : 2000;
     d->side = e->model->side;
     if (folder) {
         dataset_open(e, d, folder);

@@ -53,11 +53,11 @@ accepted_or_refused() {
 # Options with which a program takes less time than it would by itself.
 quick() {
     case $1 in
-    train) echo --images 640 --scenes 200 ;;
+    train) echo --images 320 --scenes 100 ;;
     top_images | top_patches | random_directions | nearest | pca | tsne | umap) echo --images 64 ;;
     receptive_field) echo --images 60 --units 1 ;;
     dissection) echo --images 20 ;;
-    tcav) echo --images 30 ;;
+    tcav) echo --images 12 ;;
     sanity_check) echo --images 1 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
