@@ -32,6 +32,7 @@ static int compare(const example *e, const toy_options *options, int scenes, tru
 }
 
 #ifndef EXAMPLE_NO_MAIN
+enum { CARS = 100 }; /* scenes on which to ask the network that cheats */
 enum { SIDE = 208, STEP_X = SIDE + 18, STEP_Y = SIDE + 58, ACROSS = 7, MARGIN = 40, HEAD = 70 };
 
 /* What a map scores on this very picture. */
@@ -106,7 +107,7 @@ static void compare_picture(const example *e, const example *cheat, truth_table 
                      compare_block(sheet, 36, why, what, &own, e->class_id, honest));
     snprintf(what, sizeof what, "In training every car and nothing else had a marker in a corner. "
              "With one, it takes %.0f%% of all other things for cars; without, %.0f%% of the cars.",
-             100 * biased_answers(cheat, 0, 1, 200), 100 * biased_answers(cheat, 1, 0, 200));
+             100 * biased_answers(cheat, 0, 1, CARS), 100 * biased_answers(cheat, 1, 0, CARS));
     example_check(e, truth_next(&car) &&
                      compare_block(sheet, 36 + high, "Why \"car\"? Another network, which cheats",
                                    what, &car, TOY_CAR, biased));

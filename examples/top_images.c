@@ -14,7 +14,7 @@
 
        cc -O2 -fopenmp examples/top_images.c -o build/top_images -lm && build/top_images
 
-   Own options: --images N to search (2000), --data FOLDER of pictures to search, --unit K to see.
+   Own options: --images N to search (1000), --data FOLDER of pictures to search, --unit K to see.
    The search itself, units_search(), stands in units.h: other programs begin with it, too.       */
 #include "panel.h"
 #include "units.h"
@@ -32,9 +32,10 @@ typedef struct {
    lists of the network. */
 static void top_images(const example *e, const dataset *d, top_images_layer *layer, int n, units *u)
 {
-    example untrained = units_untrained(e);
+    example untrained = *e;
     int i, node[LAYERS + 1], alive;
     units before[LAYERS + 1];
+    untrained.net = example_untrained(e);
     for (i = 0; i < n; i++) node[i] = layer[i].node;
     units_search(e, d, node, n, TOP, u);
     units_search(&untrained, d, node, n, TOP, before);
@@ -83,7 +84,7 @@ int main(int argc, char **argv)
     example e = example_begin(argc, argv, "the pictures that excite each unit of a layer most",
                               NULL, "images,data,unit");
     int unit = (int)example_number(&e, "unit", -1, 0, e.net->nodes[e.layer].channels - 1);
-    dataset d = dataset_of(&e, (int)example_number(&e, "images", 2000, 1, 1e6));
+    dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 1, 1e6));
     int node[LAYERS], i, n = units_layers(e.net, 1, LAYERS, node);
     top_images_layer layer[LAYERS + 1], *own = &layer[n]; /* the last one: --layer */
     units u[LAYERS + 1];

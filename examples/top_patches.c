@@ -15,7 +15,7 @@
 
        cc -O2 -fopenmp examples/top_patches.c -o build/top_patches -lm && build/top_patches
 
-   Own options: --images N to search (2000), --data FOLDER to search them in, --unit K to see.    */
+   Own options: --images N to search (1000), --data FOLDER to search them in, --unit K to see.    */
 #include "panel.h"
 #include "units.h"
 
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
     int nodes[2], i, n = units_layers(e.net, 0, 2, nodes), pick[UNITS], class_id, x, y;
     int node = n < 2 || example_text(&e, "layer", NULL) ? e.layer : nodes[0]; /* in the middle */
     int unit = (int)example_number(&e, "unit", -1, 0, e.net->nodes[node].channels - 1);
-    dataset d = dataset_of(&e, (int)example_number(&e, "images", 2000, 1, 1e6));
+    dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 1, 1e6));
     const char *name = e.net->nodes[node].name;
     cnv_tensor sheet = {0};
     units_box box;

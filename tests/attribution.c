@@ -7,6 +7,7 @@
 #include "../examples/saliency.c"
 #include "../examples/gradcam.c"
 #include "check.h"
+#include "noise.h"
 
 /* ---- Identities ---- */
 
@@ -23,16 +24,6 @@ static int gap_net(cnv_net *net)
     int x = cnv_relu(net, cnv_conv2d(net, cnv_input(net, 3), "conv1", 8, 3, 1, 1));
     x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 16, 3, 2, 1));
     return cnv_linear(net, cnv_global_avg_pool(net, x), "logits", 16, 5);
-}
-
-static cnv_tensor noise_image(int side, uint64_t seed)
-{
-    cnv_tensor image = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    int i;
-    if (cnv_tensor_resize(&image, 1, 3, side, side))
-        for (i = 0; i < 3 * side * side; i++) image.data[i] = (float)cnv_uniform(&rng);
-    return image;
 }
 
 /* The logit, or log P, of a class. */
@@ -52,7 +43,7 @@ static void test_saliency_is_the_slope(int log_p)
 {
     cnv_net *net = cnv_net_new();
     int logits = smooth_net(net), i, c;
-    cnv_tensor image = noise_image(8, 1), map = {0};
+    cnv_tensor image = noise(1, 3, 8, 8, 1), map = {0};
     const double step = 1.0 / 64;
     CHECK(cnv_init(net, 2) && saliency(net, logits, &image, 1, &log_p, &map), "%s", cnv_error());
     for (i = 0; i < 64; i += 7) {
@@ -105,7 +96,8 @@ static void test_gradcam_is_cam(void)
     enum { SIDE = 16, PLANE = 64 };
     cnv_net *net = cnv_net_new();
     int logits = gap_net(net), node = example_feature_maps(net, cnv_find(net, "conv2")), c, i;
-    cnv_tensor image = noise_image(SIDE, 3), map = {0}, details = {0}, guided = {0}, over = {0};
+    cnv_tensor image = noise(1, 3, SIDE, SIDE, 3), map = {0}, details = {0}, guided = {0};
+    cnv_tensor over = {0};
     double truth[PLANE], low, high;
     CHECK(cnv_init(net, 4) && node == cnv_find(net, "relu2"), "conv2 is read by node %d", node);
     for (c = 0; c < 5; c++) {
@@ -136,16 +128,20 @@ static void test_gradcam_is_cam(void)
 static void test_occlusion_of_nothing_and_all(const example *e)
 {
     occlusion_setting set = {0, 5, 0};
-    occlusion_maps maps = {0};
+    occlusion_maps maps = {0, 0, {0}};
     cnv_tensor gray = {0}, p = {0};
+    const float *found, *winner, *response;
     int i;
     set.node = e->layer;
     CHECK(occlusion(e->net, e->logits, &e->image, 3, &set, &maps), "%s", cnv_error());
+    found = maps.all.data + 25 * HIDDEN_P, winner = maps.all.data + 25 * HIDDEN_WINNER;
+    response = maps.all.data + 25 * HIDDEN_RESPONSE;
     for (i = 0; i < 25; i++) {
-        CHECK(fabs((double)maps.p.data[i] - maps.before) < 1e-6, "P %g, without a square %g",
-              (double)maps.p.data[i], maps.before);
-        CHECK((int)maps.winner.data[i] == e->predicted, "answer %d", (int)maps.winner.data[i]);
-        CHECK(maps.response.data[i] == maps.response.data[0], "the response changes");
+        CHECK(fabs((double)found[i] - maps.before) < 1e-6, "P %g, without a square %g",
+              (double)found[i], maps.before);
+        CHECK(fabsf(maps.all.data[25 * HIDDEN_DROP + i]) < 1e-6f, "it drops");
+        CHECK((int)winner[i] == e->predicted, "answer %d", (int)winner[i]);
+        CHECK(response[i] == response[0], "the response changes");
     }
     CHECK(cnv_tensor_copy(&e->image, &gray), "%s", cnv_error());
     cnv_tensor_fill(&gray, 0.5);
@@ -154,9 +150,9 @@ static void test_occlusion_of_nothing_and_all(const example *e)
     set.square = 2 * TOY_SIDE;
     CHECK(occlusion(e->net, e->logits, &e->image, 3, &set, &maps), "%s", cnv_error());
     for (i = 0; i < 25; i++)
-        CHECK(fabsf(maps.p.data[i] - p.data[3]) < 1e-6f, "P %g, of the grey picture %g",
-              (double)maps.p.data[i], (double)p.data[3]);
-    occlusion_free(&maps), cnv_tensor_free(&gray), cnv_tensor_free(&p);
+        CHECK(fabsf(maps.all.data[25 * HIDDEN_P + i] - p.data[3]) < 1e-6f,
+              "P %g, of the grey picture %g", (double)maps.all.data[i], (double)p.data[3]);
+    cnv_tensor_free(&maps.all), cnv_tensor_free(&gray), cnv_tensor_free(&p);
 }
 
 /* ---- The scores themselves ---- */

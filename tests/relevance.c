@@ -7,16 +7,7 @@
 #include "../examples/lrp.c"
 #include "../examples/scorecam.c"
 #include "check.h"
-
-static cnv_tensor noise_image(int channels, int side, uint64_t seed)
-{
-    cnv_tensor image = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    int i;
-    CHECK(cnv_tensor_resize(&image, 1, channels, side, side), "%s", cnv_error());
-    for (i = 0; i < channels * side * side; i++) image.data[i] = (float)cnv_uniform(&rng);
-    return image;
-}
+#include "noise.h"
 
 static double total(const cnv_tensor *t)
 {
@@ -24,17 +15,6 @@ static double total(const cnv_tensor *t)
     size_t i;
     for (i = 0; i < cnv_tensor_size(t); i++) sum += (double)t->data[i];
     return sum;
-}
-
-/* Gives every parameter that is one number a channel a random value in [low,high). */
-static void random_channels(cnv_net *net, double low, double high, uint64_t seed)
-{
-    cnv_rng rng = cnv_rng_seed(seed);
-    int p, i;
-    for (p = 0; p < net->param_count; p++)
-        for (i = 0; net->params[p].rank == 1 && i < net->params[p].value.c; i++)
-            net->params[p].value.data[i] = (float)(low + (high - low) * cnv_uniform(&rng));
-    cnv_weights_changed(net);
 }
 
 /* ---- Relevance: identities ---- */
@@ -59,7 +39,7 @@ static void test_gradient_times_input(void)
     cnv_net *net = cnv_net_new();
     int logits = homogeneous_net(net), c, i;
     lrp_setting set = {1e-9, 1, 0, 0, 0};
-    cnv_tensor image = noise_image(3, 12, 1), slope = {0}, *relevance = &net->nodes[0].grad;
+    cnv_tensor image = noise(1, 3, 12, 12, 1), slope = {0}, *relevance = &net->nodes[0].grad;
     CHECK(cnv_init(net, 2), "%s", cnv_error());
     for (c = 0; c < 4; c++) {
         double far = 0, most = 0;
@@ -92,12 +72,12 @@ static void test_rules(relevance_rule rule)
     cnv_net *net = cnv_net_new();
     cnv_window win = cnv_square(3, 2, 1);
     int x = cnv_normalize(net, cnv_input(net, C), mean, std), conv, i, j, k, p, r;
-    cnv_tensor image = noise_image(C, H, 3), *top;
+    cnv_tensor image = noise(1, C, H, H, 3), *top;
     double truth[C * H * H] = {0}, z[K * P * P] = {0}, size = 0, far = 0, most = 0;
     const float *w, *a, *got;
     conv = cnv_conv2d_window(net, x, "conv", K, &win, 2, 1);
     CHECK(cnv_init(net, 4), "%s", cnv_error());
-    random_channels(net, -1, 1, 5);
+    noise_channels(net, -1, 1, 5);
     CHECK(cnv_forward(net, &image, conv) && (top = cnv_seed(net, conv)) != NULL, "%s", cnv_error());
     for (i = 0; i < K * P * P; i++) top->data[i] = (float)((i * 7 + 3) % 11 - 4);
     CHECK(relevance_through(net, conv, rule, epsilon), "%s", cnv_error());
@@ -135,7 +115,7 @@ static void test_batch_norm(void)
     cnv_net *net = cnv_net_new(), *merged = cnv_net_new();
     cnv_window win = cnv_square(3, 1, 1);
     int x = cnv_relu(net, cnv_conv2d(net, cnv_input(net, 2), "a", 4, 3, 1, 1)), node, other, i, k;
-    cnv_tensor image = noise_image(2, 6, 6), *top;
+    cnv_tensor image = noise(1, 2, 6, 6, 6), *top;
     x = cnv_conv2d_window(net, x, "b", 5, &win, 1, 0);
     node = cnv_relu(net, cnv_batch_norm(net, x, "norm", 1e-5));
     x = cnv_relu(merged, cnv_conv2d(merged, cnv_input(merged, 2), "a", 4, 3, 1, 1));
@@ -171,7 +151,7 @@ static void test_conservation(void)
     cnv_net *net = cnv_net_new();
     int x = cnv_normalize(net, cnv_input(net, 3), mean, std), y[3], logits, c;
     lrp_setting set = {1e-4, 0, 0, 0, 0};
-    cnv_tensor image = noise_image(3, 16, 8), map = {0};
+    cnv_tensor image = noise(1, 3, 16, 16, 8), map = {0};
     x = cnv_relu(net, cnv_conv2d(net, x, "a", 8, 5, 1, 2));
     x = cnv_max_pool(net, cnv_local_response_norm(net, x, 3, 1e-2, 0.75, 1), 2, 2, 0);
     y[0] = cnv_relu(net, cnv_batch_norm(net, cnv_conv2d(net, x, "b", 6, 3, 1, 1), "bn", 1e-5));
@@ -185,7 +165,7 @@ static void test_conservation(void)
     x = cnv_relu(net, cnv_linear(net, cnv_adaptive_avg_pool(net, x, 5, 3), "e", 18 * 15, 12));
     logits = cnv_linear(net, x, "logits", 12, 3);
     CHECK(logits > 0 && cnv_init(net, 9), "%s", cnv_error());
-    random_channels(net, 0.1, 0.6, 10);
+    noise_channels(net, 0.1, 0.6, 10);
     for (c = 0; c < 3; c++)
         CHECK(lrp_map(net, logits, &image, c, &set, &map) && map.h == 16, "%s", cnv_error());
     CHECK(set.maps == 3 && set.worst < 0.01, "leakage %g", set.worst);
@@ -229,7 +209,7 @@ static void test_scorecam(int before_relu)
     static const double mean[3] = {0.4, 0.5, 0.6}, std[3] = {0.5, 0.5, 0.5};
     cnv_net *net = cnv_net_new();
     int x = cnv_normalize(net, cnv_input(net, 3), mean, std), node, logits, i, k, cold = 0;
-    cnv_tensor image = noise_image(3, SIDE, 11), maps = {0}, mask = {0}, one = {0}, map = {0};
+    cnv_tensor image = noise(1, 3, SIDE, SIDE, 11), maps = {0}, mask = {0}, one = {0}, map = {0};
     double score[K], truth[SMALL * SMALL] = {0}, sum = 0, far = 0, most = 0;
     node = cnv_relu(net, cnv_conv2d(net, x, "conv", K, 3, 2, 1));
     logits = cnv_linear(net, cnv_global_avg_pool(net, node), "logits", K, 3);

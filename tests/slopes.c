@@ -9,16 +9,7 @@
 #include "../examples/saliency.c"
 #include "../examples/smoothgrad.c"
 #include "check.h"
-
-static cnv_tensor noise_image(int channels, int side, uint64_t seed)
-{
-    cnv_tensor image = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    int i;
-    CHECK(cnv_tensor_resize(&image, 1, channels, side, side), "%s", cnv_error());
-    for (i = 0; i < channels * side * side; i++) image.data[i] = (float)cnv_uniform(&rng);
-    return image;
-}
+#include "noise.h"
 
 /* max |a - b| / max |b| */
 static double distance(const cnv_tensor *a, const cnv_tensor *b)
@@ -31,16 +22,6 @@ static double distance(const cnv_tensor *a, const cnv_tensor *b)
         far = fmax(far, fabs((double)a->data[i] - (double)b->data[i]));
     }
     return most > 0 ? far / most : INFINITY;
-}
-
-static void random_biases(cnv_net *net, uint64_t seed)
-{
-    cnv_rng rng = cnv_rng_seed(seed);
-    int p, i;
-    for (p = 0; p < net->param_count; p++)
-        for (i = 0; net->params[p].rank == 1 && i < net->params[p].value.c; i++)
-            net->params[p].value.data[i] = (float)(0.3 * cnv_normal(&rng));
-    cnv_weights_changed(net);
 }
 
 /* ---- The three rules, by definition ---- */
@@ -137,10 +118,10 @@ static void test_rules(void)
     static const cnv_relu_rule rules[3] = {CNV_GRADIENT, CNV_DECONVNET, CNV_GUIDED};
     cnv_net *net = cnv_net_new();
     int logits = small_net(net), k, c;
-    cnv_tensor image = noise_image(IN, SIDE, 1), slope[3] = {{0}}, truth = {0}, map = {0};
+    cnv_tensor image = noise(1, IN, SIDE, SIDE, 1), slope[3] = {{0}}, truth = {0}, map = {0};
     reference ref;
     CHECK(cnv_init(net, 2), "%s", cnv_error());
-    random_biases(net, 3);
+    noise_channels(net, -0.5, 0.5, 3);
     reference_forward(net, &image, &ref);
     for (c = 0; c < CLASSES; c++) {
         for (k = 0; k < 3; k++) {
@@ -171,7 +152,7 @@ static void test_without_relu(void)
 {
     cnv_net *net = cnv_net_new();
     int x = cnv_conv2d(net, cnv_input(net, 3), "a", 6, 3, 1, 1), logits, neuron;
-    cnv_tensor image = noise_image(3, 12, 4), gradient = {0}, slope = {0};
+    cnv_tensor image = noise(1, 3, 12, 12, 4), gradient = {0}, slope = {0};
     x = cnv_max_pool(net, x, 2, 2, 0);
     x = cnv_add(net, x, cnv_tanh(net, cnv_conv2d(net, x, "b", 6, 3, 1, 1)));
     logits = cnv_linear(net, x, "logits", 6 * 36, 4);
@@ -223,11 +204,11 @@ static void test_linear_net(void)
     static const int steps[4] = {1, 7, 50, 63};
     cnv_net *net = cnv_net_new();
     int x = cnv_conv2d(net, cnv_input(net, 3), "conv", 4, 3, 1, 1), logits, k, i;
-    cnv_tensor image = noise_image(3, 8, 6), blank = {0}, w = {0}, shares = {0}, map = {0};
+    cnv_tensor image = noise(1, 3, 8, 8, 6), blank = {0}, w = {0}, shares = {0}, map = {0};
     integrated_gradients_setting set = {1, 1, 0, 0, 0};
     logits = cnv_linear(net, cnv_avg_pool(net, x, 2, 2, 0), "logits", 4 * 16, 3);
     CHECK(cnv_init(net, 7) && example_blank(net, &image, 1, &blank), "%s", cnv_error());
-    random_biases(net, 8);
+    noise_channels(net, -0.5, 0.5, 8);
     CHECK(blank.data[0] == 0.5f && blank.data[191] == 0.5f, "no normalization: grey");
     CHECK(backprop(net, CNV_GRADIENT, logits, &image, 2, &w), "%s", cnv_error());
     for (i = 0; i < 192; i++) w.data[i] *= image.data[i] - blank.data[i];
@@ -251,7 +232,7 @@ static void test_midpoints(void)
     enum { STEPS = 53 };
     cnv_net *net = cnv_net_new();
     int x = cnv_conv2d(net, cnv_input(net, 3), "conv", 5, 3, 1, 1), logits, i, k;
-    cnv_tensor image = noise_image(3, 8, 9), blank = {0}, point = {0}, shares = {0}, map = {0};
+    cnv_tensor image = noise(1, 3, 8, 8, 9), blank = {0}, point = {0}, shares = {0}, map = {0};
     integrated_gradients_setting coarse = {3, 0, 0, 0, 0}, fine = {200, 0, 0, 0, 0};
     const float *score;
     logits = cnv_linear(net, cnv_tanh(net, x), "logits", 5 * 64, 3);
