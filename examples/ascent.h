@@ -1,0 +1,556 @@
+/* ascent.h: pictures by gradient ascent, from choices that combine freely, as in Lucid (Olah,
+   Mordvintsev, Schubert: Feature Visualization, 2017):
+
+     objective      what there shall be more of: seeds at one node or several
+     picture        pixels, or waves: cosines of all frequencies, in colours that vary apart
+     transforms     a random shift, scale and turn before each step, so that no single pixel counts
+     regularizers   decay, total variation; now and then a blur, or small pixels set to grey
+     optimizer      plain steps of g / mean |g|, momentum, Adam, or L-BFGS
+
+       ascent a = ascent_of(&e, e.logits, ascent_units, units);
+       a.waves = 1, a.jitter = 4, a.method = ASCENT_ADAM, a.rate = 0.05;
+       example_check(&e, ascent_start(&a, 12, 64, 64, 0.1));
+       for (i = 0; i < 256; i++) example_check(&e, ascent_step(&a));
+       ... a.image [12,3,64,64], a.value ...
+       ascent_end(&a);                                                                            */
+#ifndef ASCENT_H
+#define ASCENT_H
+
+#include "example.h"
+
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
+#define ASCENT_PI 3.14159265358979
+enum { ASCENT_MEMORY = 20 }; /* the steps that L-BFGS remembers */
+typedef enum { ASCENT_PLAIN, ASCENT_MOMENTUM, ASCENT_ADAM, ASCENT_LBFGS } ascent_method;
+
+typedef struct ascent ascent;
+
+/* After a forward pass: writes d(objective)/d(node) into cnv_seed(a->net, node), for one node or
+   more, and the objective of each picture into a->value. Returns 1, or 0 with cnv_error(). */
+typedef int ascent_objective(ascent *a, void *setting);
+
+struct ascent {
+    cnv_net *net;
+    int upto;                   /* the last node that the objective reads */
+    ascent_objective *objective;
+    void *setting;              /* for the objective */
+
+    int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
+    cnv_tensor z;               /* [n,3,h,w]: what is changed */
+    cnv_tensor image;           /* [n,3,h,w] in [0,1]: the pictures that z stands for */
+    cnv_tensor grad;            /* d(objective)/dz */
+    cnv_tensor value;           /* [n,1,1,1]: the objective of each picture */
+
+    double jitter, scale, turn; /* each step: shift by up to so many pixels, scale by up to this
+                                   factor and its inverse, turn by up to so many degrees */
+    double decay;               /* z shrinks by this share in each step: with plain steps of `rate`
+                                   that is a penalty of lambda |z|^2, lambda = decay / (2 rate) */
+    double variation;           /* times the sum of squared differences of neighbours: a penalty */
+    double blur;                /* sigma, in pixels, ... */
+    int blur_every;             /* ... every so many steps */
+    double clip_norm;           /* after each step, this share of the pixels becomes grey: those of
+                                   the least |pixel| ... */
+    double clip_contribution;   /* ... or those that contribute least, of the least |pixel * g| */
+
+    ascent_method method;
+    double rate, momentum;
+    cnv_rng rng;
+    int steps;                  /* done so far */
+    cnv_tensor seen, slope;     /* the transformed pictures; the gradient at the pictures */
+    cnv_tensor m, v;            /* momentum; Adam's means of g and g^2 */
+    cnv_tensor basis[2][2];     /* waves: [of rows or columns][to waves or back] */
+    cnv_tensor past_z[ASCENT_MEMORY], past_g[ASCENT_MEMORY]; /* L-BFGS: the latest differences */
+};
+
+static inline ascent ascent_of(const example *e, int upto, ascent_objective *objective,
+                               void *setting)
+{
+    ascent a;
+    memset(&a, 0, sizeof a);
+    a.net = e->net, a.upto = upto, a.objective = objective, a.setting = setting;
+    a.scale = 1, a.rate = 1.5 / 255, a.momentum = 0.9;
+    a.rng = cnv_rng_seed(e->seed);
+    return a;
+}
+
+static inline void ascent_end(ascent *a)
+{
+    cnv_tensor *all[] = {&a->z, &a->image, &a->grad, &a->value, &a->seen, &a->slope, &a->m, &a->v,
+                         &a->basis[0][0], &a->basis[0][1], &a->basis[1][0], &a->basis[1][1]};
+    size_t i;
+    for (i = 0; i < sizeof all / sizeof *all; i++) cnv_tensor_free(all[i]);
+    for (i = 0; i < ASCENT_MEMORY; i++)
+        cnv_tensor_free(&a->past_z[i]), cnv_tensor_free(&a->past_g[i]);
+}
+
+static inline double ascent_dot(const cnv_tensor *x, const cnv_tensor *y)
+{
+    size_t i, size = cnv_tensor_size(x);
+    double sum = 0;
+    for (i = 0; i < size; i++) sum += (double)x->data[i] * (double)y->data[i];
+    return sum;
+}
+
+/* ---- Objectives ---- */
+
+/* Of picture i: the mean of the activations that the i-th unit names. -1: all of them. So a neuron
+   has all three, a channel neither y nor x, a layer's position no channel. */
+typedef struct {
+    int node, channel, y, x;
+} ascent_unit;
+
+/* setting: an ascent_unit for each picture */
+static inline int ascent_units(ascent *a, void *setting)
+{
+    int i, c, y, x, n = a->image.n;
+    for (i = 0; i < n; i++) {
+        const ascent_unit *unit = (const ascent_unit *)setting + i;
+        const cnv_tensor *out = &a->net->nodes[unit->node].out;
+        cnv_tensor *seed = cnv_seed(a->net, unit->node);
+        int count = (unit->channel < 0 ? out->c : 1) * (unit->y < 0 ? out->h : 1) *
+                    (unit->x < 0 ? out->w : 1);
+        if (!seed) return 0;
+        a->value.data[i] = 0;
+        for (c = 0; c < out->c; c++)
+            for (y = 0; y < out->h; y++)
+                for (x = 0; x < out->w; x++) {
+                    int at = ((i * out->c + c) * out->h + y) * out->w + x;
+                    if ((unit->channel >= 0 && c != unit->channel) ||
+                        (unit->y >= 0 && y != unit->y) || (unit->x >= 0 && x != unit->x))
+                        continue;
+                    seed->data[at] = 1.0f / (float)count;
+                    a->value.data[i] += out->data[at] / (float)count;
+                }
+    }
+    return 1;
+}
+
+/* 1/2 |activations|^2 of a node, as DeepDream wants it: whatever is there already. setting: points
+   to the node's number. */
+static inline int ascent_activations(ascent *a, void *setting)
+{
+    int i, node = *(int *)setting;
+    cnv_tensor *seed = cnv_seed(a->net, node);
+    if (!seed || !cnv_tensor_copy(&a->net->nodes[node].out, seed)) return 0;
+    for (i = 0; i < seed->n; i++) {
+        cnv_tensor one = cnv_tensor_image(seed, i);
+        a->value.data[i] = (float)(0.5 * ascent_dot(&one, &one));
+    }
+    return 1;
+}
+
+/* ---- Pictures made of waves ---- */
+
+/* Row k holds the k-th cosine (the DCT's), and the matrix is orthonormal; back: transposed. */
+static inline int ascent_cosines(int size, int back, cnv_tensor *basis)
+{
+    int i, k;
+    if (!cnv_tensor_resize(basis, size, size, 1, 1)) return 0;
+    for (k = 0; k < size; k++)
+        for (i = 0; i < size; i++)
+            basis->data[back ? i * size + k : k * size + i] =
+                (float)(sqrt((k ? 2.0 : 1.0) / size) * cos(ASCENT_PI * (i + 0.5) * k / size));
+    return 1;
+}
+
+/* Each plane x becomes (x basis^T)^T. Done for the rows and then for the columns, that is the
+   cosine transform in two dimensions. */
+static inline int ascent_turn_planes(const cnv_tensor *x, const cnv_tensor *basis, cnv_tensor *y)
+{
+    int planes = x->n * x->c, h = x->h, w = x->w, p, i, j, ok;
+    cnv_tensor rows = cnv_tensor_view(x->data, planes * h, w, 1, 1), turned = {0};
+    ok = cnv_linear_forward(&rows, basis, NULL, &turned, NULL) &&
+         cnv_tensor_resize(y, x->n, x->c, w, h);
+    for (p = 0; ok && p < planes; p++)
+        for (i = 0; i < h; i++)
+            for (j = 0; j < w; j++)
+                y->data[(p * w + j) * h + i] = turned.data[(p * h + i) * w + j];
+    cnv_tensor_free(&turned);
+    return ok;
+}
+
+/* x [n,3,h,w] to its waves, or back. x and y must not be the same. */
+static inline int ascent_transform(ascent *a, int back, const cnv_tensor *x, cnv_tensor *y)
+{
+    cnv_tensor half = {0};
+    int ok = ascent_turn_planes(x, &a->basis[1][back], &half) &&
+             ascent_turn_planes(&half, &a->basis[0][back], y);
+    cnv_tensor_free(&half);
+    return ok;
+}
+
+/* Multiplies waves by 1 / frequency, as natural pictures have it (Field 1987); z of variance 1 then
+   gives pictures of variance 1. */
+static inline void ascent_weigh(cnv_tensor *z)
+{
+    int planes = z->n * z->c, h = z->h, w = z->w, p, i;
+    double lowest = 1.0 / (h > w ? h : w), squares = 0;
+    for (i = 0; i < h * w; i++) squares += pow(fmax(lowest, hypot(i / w / (double)h,
+                                                                  i % w / (double)w)), -2);
+    for (i = 0; i < h * w; i++) {
+        double f = fmax(lowest, hypot(i / w / (double)h, i % w / (double)w));
+        float factor = (float)(1 / (f * sqrt(squares / (h * w))));
+        for (p = 0; p < planes; p++) z->data[p * h * w + i] *= factor;
+    }
+}
+
+/* Three channels that vary independently become colours that vary together, as in the Toybox: most
+   in brightness, then between red and blue, least between green and both. The columns are the
+   eigenvectors of the colours' covariance, times the square roots of its eigenvalues. back: the
+   adjoint. */
+static inline void ascent_colours(cnv_tensor *x, int back)
+{
+    static const float mix[3][3] = {
+        {0.84f, 0.53f, 0.09f}, {0.74f, -0.13f, -0.30f}, {0.79f, -0.45f, 0.19f}};
+    int i, n, c, plane = x->h * x->w;
+    for (n = 0; n < x->n; n++)
+        for (i = 0; i < plane; i++) {
+            float *at = cnv_tensor_image(x, n).data + i, u = at[0], v = at[plane];
+            float t = at[2 * plane];
+            for (c = 0; c < 3; c++)
+                at[c * plane] = back ? mix[0][c] * u + mix[1][c] * v + mix[2][c] * t
+                                     : mix[c][0] * u + mix[c][1] * v + mix[c][2] * t;
+        }
+}
+
+/* image from z */
+static inline int ascent_render(ascent *a)
+{
+    size_t i, size = cnv_tensor_size(&a->z);
+    int ok;
+    if (!a->waves) return cnv_tensor_copy(&a->z, &a->image);
+    ok = cnv_tensor_copy(&a->z, &a->slope);
+    if (ok) ascent_weigh(&a->slope);
+    ok = ok && ascent_transform(a, 1, &a->slope, &a->image);
+    if (ok) ascent_colours(&a->image, 0);
+    for (i = 0; ok && i < size; i++) a->image.data[i] = 1 / (1 + expf(-a->image.data[i]));
+    return ok;
+}
+
+/* grad, at z, from the slope at the pictures */
+static inline int ascent_pull(ascent *a)
+{
+    size_t i, size = cnv_tensor_size(&a->z);
+    if (!a->waves) return cnv_tensor_copy(&a->slope, &a->grad);
+    for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
+    ascent_colours(&a->slope, 1);
+    if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;
+    ascent_weigh(&a->grad);
+    return 1;
+}
+
+/* ---- Transforms ---- */
+
+/* ... 1 0 | 0 1 2 ... size-1 | size-1 ... */
+static inline int ascent_mirror(int i, int size)
+{
+    while (i < 0 || i >= size) i = i < 0 ? -i - 1 : 2 * size - 1 - i;
+    return i;
+}
+
+/* y(p) = x(turn * (p - middle) + middle + shift), between pixels bilinear, mirrored at the borders;
+   or its adjoint: adds to x what y hears from it. map: {cos, sin, shift x, shift y} */
+static inline void ascent_warp(const double map[4], int back, cnv_tensor *x, cnv_tensor *y)
+{
+    int i, c, k, h = x->h, w = x->w, plane = h * w;
+    for (i = 0; i < plane; i++) {
+        double u = i % w - (w - 1) / 2.0, v = i / w - (h - 1) / 2.0;
+        double across = map[0] * u - map[1] * v + (w - 1) / 2.0 + map[2];
+        double down = map[1] * u + map[0] * v + (h - 1) / 2.0 + map[3];
+        int left = (int)floor(across), top = (int)floor(down);
+        for (k = 0; k < 4; k++) {
+            int column = left + (k & 1), row = top + (k >> 1);
+            double share = (1 - fabs(across - column)) * (1 - fabs(down - row));
+            if (share <= 0) continue;
+            column = ascent_mirror(column, w), row = ascent_mirror(row, h);
+            for (c = 0; c < x->c; c++) {
+                float *from = x->data + c * plane + row * w + column, *to = y->data + c * plane + i;
+                if (back) *from += (float)share * *to;
+                else *to += (float)share * *from;
+            }
+        }
+    }
+}
+
+/* A number in [-most, most] */
+static inline double ascent_random(ascent *a, double most)
+{
+    return most * (2 * cnv_uniform(&a->rng) - 1);
+}
+
+/* A random transform for each picture, as ascent_warp wants it. Shifts are whole pixels. */
+static inline void ascent_shake(ascent *a, int n, double (*map)[4])
+{
+    int i;
+    for (i = 0; i < n; i++) {
+        double zoom = pow(a->scale, ascent_random(a, 1));
+        double angle = ascent_random(a, a->turn) * ASCENT_PI / 180;
+        map[i][0] = cos(angle) / zoom, map[i][1] = sin(angle) / zoom;
+        map[i][2] = floor(ascent_random(a, a->jitter) + 0.5);
+        map[i][3] = floor(ascent_random(a, a->jitter) + 0.5);
+    }
+}
+
+static inline int ascent_shakes(const ascent *a)
+{
+    return a->jitter > 0 || a->scale > 1 || a->turn > 0;
+}
+
+/* All pictures: x to y, or y's gradient back to x's */
+static inline void ascent_warp_all(double (*map)[4], int back, cnv_tensor *x, cnv_tensor *y)
+{
+    int i;
+    cnv_tensor_fill(back ? x : y, 0);
+#ifdef _OPENMP
+#pragma omp parallel for
+#endif
+    for (i = 0; i < x->n; i++) {
+        cnv_tensor one = cnv_tensor_image(x, i), other = cnv_tensor_image(y, i);
+        ascent_warp(map[i], back, &one, &other);
+    }
+}
+
+/* ---- Regularizers ---- */
+
+/* Takes `variation` times the squared differences of neighbours from the values, and its slope from
+   the slope. */
+static inline void ascent_smooth(ascent *a)
+{
+    int n, i, h = a->image.h, w = a->image.w, size = 3 * h * w;
+    for (n = 0; a->variation > 0 && n < a->image.n; n++) {
+        const float *x = cnv_tensor_image(&a->image, n).data;
+        float *slope = cnv_tensor_image(&a->slope, n).data, weight = (float)a->variation;
+        double sum = 0;
+        for (i = 0; i < size; i++) {
+            float right = i % w + 1 < w ? x[i + 1] - x[i] : 0;
+            float below = i / w % h + 1 < h ? x[i + w] - x[i] : 0;
+            sum += (double)(right * right + below * below);
+            slope[i] += 2 * weight * (right + below);
+            if (i % w + 1 < w) slope[i + 1] -= 2 * weight * right;
+            if (i / w % h + 1 < h) slope[i + w] -= 2 * weight * below;
+        }
+        a->value.data[n] -= (float)(a->variation * sum);
+    }
+}
+
+static inline int ascent_ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sets the share of the pixels whose |pixel|, or |pixel * g|, is least to grey, z = 1/2, at which
+   networks see nothing. (Yosinski et al. 2015, section 3) */
+static inline int ascent_clip(ascent *a, double share, int contribution)
+{
+    int n, i, c, plane = a->z.h * a->z.w, ok = 1;
+    float *size = (float *)malloc(2 * (size_t)plane * sizeof *size), *sorted = size + plane;
+    if (!size) return 0;
+    for (n = 0; n < a->z.n; n++) {
+        float *z = cnv_tensor_image(&a->z, n).data, *g = cnv_tensor_image(&a->grad, n).data;
+        float least;
+        for (i = 0; i < plane; i++) {
+            double square = 0, product = 0;
+            for (c = 0; c < 3; c++) {
+                double pixel = (double)z[c * plane + i] - 0.5;
+                square += pixel * pixel, product += pixel * (double)g[c * plane + i];
+            }
+            size[i] = sorted[i] = (float)(contribution ? fabs(product) : sqrt(square));
+        }
+        qsort(sorted, (size_t)plane, sizeof *sorted, ascent_ascending);
+        least = sorted[(int)(share * (plane - 1))];
+        for (i = 0; i < 3 * plane; i++)
+            if (size[i % plane] < least) z[i] = 0.5f;
+    }
+    free(size);
+    return ok;
+}
+
+/* What happens to z after a step; pixels stay in [0,1]. */
+static inline int ascent_tidy(ascent *a)
+{
+    float middle = a->waves ? 0 : 0.5f, keep = (float)(1 - a->decay);
+    size_t i, size = cnv_tensor_size(&a->z);
+    if (a->decay > 0)
+        for (i = 0; i < size; i++) a->z.data[i] = middle + keep * (a->z.data[i] - middle);
+    if (a->waves) return 1;
+    if (a->blur_every && a->steps % a->blur_every == 0 && !cnv_blur(&a->z, a->blur, &a->z))
+        return 0;
+    if (a->clip_norm > 0 && !ascent_clip(a, a->clip_norm, 0)) return 0;
+    if (a->clip_contribution > 0 && !ascent_clip(a, a->clip_contribution, 1)) return 0;
+    for (i = 0; i < size; i++) a->z.data[i] = fminf(1, fmaxf(0, a->z.data[i]));
+    return 1;
+}
+
+/* ---- The objective and its gradient at z ---- */
+
+/* Fills image, value and grad. */
+static inline int ascent_gradient(ascent *a)
+{
+    int n = a->z.n, shakes = ascent_shakes(a), ok;
+    double(*map)[4] = (double(*)[4])malloc((size_t)n * sizeof *map);
+    cnv_tensor *seen = shakes ? &a->seen : &a->image;
+    ok = map && ascent_render(a) && cnv_tensor_resize(&a->value, n, 1, 1, 1) &&
+         cnv_tensor_resize(seen, n, 3, a->z.h, a->z.w);
+    if (ok && shakes) ascent_shake(a, n, map), ascent_warp_all(map, 0, &a->image, seen);
+    ok = ok && cnv_forward(a->net, seen, a->upto) && a->objective(a, a->setting) &&
+         cnv_backward(a->net, 0) && cnv_tensor_copy(&a->net->nodes[0].grad, &a->slope);
+    if (ok && shakes) ascent_warp_all(map, 1, &a->slope, &a->net->nodes[0].grad);
+    if (ok) ascent_smooth(a);
+    free(map);
+    return ok && ascent_pull(a);
+}
+
+/* ---- Optimizers ---- */
+
+/* z += rate * g / mean |g|, for each picture by itself; with momentum, of m = momentum * m + g. */
+static inline int ascent_plain(ascent *a)
+{
+    int n, i, size = 3 * a->z.h * a->z.w;
+    double keep = a->method == ASCENT_MOMENTUM ? a->momentum : 0;
+    for (n = 0; n < a->z.n; n++) {
+        float *z = cnv_tensor_image(&a->z, n).data, *g = cnv_tensor_image(&a->grad, n).data;
+        float *m = cnv_tensor_image(&a->m, n).data;
+        double mean = 1e-30;
+        for (i = 0; i < size; i++) mean += fabs((double)g[i]) / size;
+        for (i = 0; i < size; i++) {
+            m[i] = (float)(keep * (double)m[i] + (double)g[i] / mean);
+            z[i] += (float)a->rate * m[i];
+        }
+    }
+    return 1;
+}
+
+/* (Kingma & Ba 2015) */
+static inline int ascent_adam(ascent *a)
+{
+    const double beta1 = a->momentum, beta2 = 0.999;
+    double rate = a->rate * sqrt(1 - pow(beta2, a->steps + 1)) / (1 - pow(beta1, a->steps + 1));
+    size_t i, size = cnv_tensor_size(&a->z);
+    for (i = 0; i < size; i++) {
+        double g = (double)a->grad.data[i];
+        a->m.data[i] = (float)(beta1 * (double)a->m.data[i] + (1 - beta1) * g);
+        a->v.data[i] = (float)(beta2 * (double)a->v.data[i] + (1 - beta2) * g * g);
+        a->z.data[i] += (float)(rate * (double)a->m.data[i] / (sqrt((double)a->v.data[i]) + 1e-8));
+    }
+    return 1;
+}
+
+static inline double ascent_total(const ascent *a)
+{
+    double sum = 0;
+    int i;
+    for (i = 0; i < a->value.n; i++) sum += (double)a->value.data[i];
+    return sum;
+}
+
+/* y += factor * x */
+static inline void ascent_add(double factor, const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t i, size = cnv_tensor_size(x);
+    for (i = 0; i < size; i++) y->data[i] += (float)(factor * (double)x->data[i]);
+}
+
+/* direction := an estimate of the inverse Hessian times the gradient, by the two-loop recursion
+   over the latest steps s and changes of the gradient y. (Nocedal & Wright, algorithm 7.4) */
+static inline void ascent_two_loops(ascent *a, cnv_tensor *direction)
+{
+    double alpha[ASCENT_MEMORY], rho[ASCENT_MEMORY], scale = 1;
+    int known = a->steps < ASCENT_MEMORY ? a->steps : ASCENT_MEMORY, i;
+    for (i = 1; i <= known; i++) {
+        int at = (a->steps - i) % ASCENT_MEMORY;
+        rho[at] = 1 / ascent_dot(&a->past_z[at], &a->past_g[at]);
+        alpha[at] = rho[at] * ascent_dot(&a->past_z[at], direction);
+        ascent_add(-alpha[at], &a->past_g[at], direction);
+        if (i == 1) scale = 1 / (rho[at] * ascent_dot(&a->past_g[at], &a->past_g[at]));
+    }
+    for (i = 0; i < (int)cnv_tensor_size(direction); i++) direction->data[i] *= (float)scale;
+    for (i = known; i >= 1; i--) {
+        int at = (a->steps - i) % ASCENT_MEMORY;
+        double beta = rho[at] * ascent_dot(&a->past_g[at], direction);
+        ascent_add(alpha[at] - beta, &a->past_z[at], direction);
+    }
+}
+
+/* One step along that direction, halved until the objective rises (Armijo's rule). The first one is
+   as long as `rate` per coordinate. Without transforms: L-BFGS wants to see the same function
+   again. Expects the gradient at z, leaves it at the new z. Where nothing rises, z stays. */
+static inline int ascent_lbfgs(ascent *a)
+{
+    cnv_tensor direction = {0}, from = {0}, slope = {0};
+    cnv_tensor *s = &a->past_z[a->steps % ASCENT_MEMORY], *y = &a->past_g[a->steps % ASCENT_MEMORY];
+    double value = ascent_total(a), length = 1, rise;
+    int tries, ok = cnv_tensor_copy(&a->z, &from) && cnv_tensor_copy(&a->grad, &slope) &&
+                    cnv_tensor_copy(&a->grad, &direction);
+    if (ok) ascent_two_loops(a, &direction);
+    rise = ok ? ascent_dot(&slope, &direction) : 0;
+    if (!a->steps && rise > 0) length = a->rate * sqrt((double)cnv_tensor_size(&a->z) / rise);
+    for (tries = 0; ok && tries < 20; tries++, length /= 2) {
+        ok = cnv_tensor_copy(&from, &a->z);
+        ascent_add(length, &direction, &a->z);
+        ok = ok && ascent_tidy(a) && ascent_gradient(a);
+        if (ascent_total(a) >= value + 1e-4 * length * rise) break;
+    }
+    if (tries == 20) ok = ok && cnv_tensor_copy(&from, &a->z) && ascent_gradient(a);
+    ok = ok && cnv_tensor_copy(&a->z, s) && cnv_tensor_copy(&slope, y);
+    if (ok) ascent_add(-1, &from, s), ascent_add(-1, &a->grad, y); /* of -objective, to be convex */
+    if (ok && !(ascent_dot(s, y) > 1e-12 * ascent_dot(y, y))) a->steps = -1; /* forget all */
+    cnv_tensor_free(&direction), cnv_tensor_free(&from), cnv_tensor_free(&slope);
+    return ok;
+}
+
+/* One step. Afterwards value and grad are those before the step, but for L-BFGS. */
+static inline int ascent_step(ascent *a)
+{
+    int ok;
+    if (a->method == ASCENT_LBFGS)
+        ok = (a->steps || ascent_gradient(a)) && ascent_lbfgs(a);
+    else
+        ok = ascent_gradient(a) &&
+             (a->method == ASCENT_ADAM ? ascent_adam(a) : ascent_plain(a)) && ascent_tidy(a);
+    a->steps++;
+    return ok;
+}
+
+/* ---- The start ---- */
+
+/* z of its own size as it stands: begins to count steps */
+static inline int ascent_begin(ascent *a)
+{
+    int back, ok = cnv_tensor_resize(&a->m, a->z.n, 3, a->z.h, a->z.w) &&
+                   cnv_tensor_resize(&a->v, a->z.n, 3, a->z.h, a->z.w);
+    for (back = 0; ok && back < 2; back++)
+        ok = ascent_cosines(a->z.h, back, &a->basis[0][back]) &&
+             ascent_cosines(a->z.w, back, &a->basis[1][back]);
+    if (ok) cnv_tensor_fill(&a->m, 0), cnv_tensor_fill(&a->v, 0);
+    a->steps = 0;
+    return ok && ascent_render(a);
+}
+
+/* From n grey pictures with Gaussian noise of this standard deviation, 0: none */
+static inline int ascent_start(ascent *a, int n, int h, int w, double noise)
+{
+    size_t i, size;
+    if (!cnv_tensor_resize(&a->z, n, 3, h, w)) return 0;
+    size = cnv_tensor_size(&a->z);
+    for (i = 0; i < size; i++)
+        a->z.data[i] = (float)((a->waves ? 0 : 0.5) + noise * cnv_normal(&a->rng));
+    return ascent_begin(a);
+}
+
+/* From pictures [n,3,h,w], as pixels */
+static inline int ascent_from(ascent *a, const cnv_tensor *images)
+{
+    a->waves = 0;
+    return cnv_tensor_copy(images, &a->z) && ascent_begin(a);
+}
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
+
+#endif

@@ -1,0 +1,171 @@
+/* ascent.c: the pieces of gradient ascent are what they say: the gradient is that of the objective
+   through waves, transforms and penalties; the cosine transform is orthonormal; L-BFGS finds the
+   top of a hill.
+
+       cc -O2 -fopenmp tests/ascent.c -o build/ascent -lm && build/ascent     */
+#include "../examples/ascent.h"
+#include "check.h"
+
+/* Smooth, so that differences tell the slope. */
+static cnv_net *smooth_net(int *top)
+{
+    cnv_net *net = cnv_net_new();
+    int x = cnv_tanh(net, cnv_conv2d(net, cnv_input(net, 3), "conv", 4, 3, 1, 1));
+    *top = cnv_conv2d(net, x, "top", 2, 3, 2, 1);
+    CHECK(*top > 0 && cnv_init(net, 1), "%s", cnv_error());
+    return net;
+}
+
+static ascent some_ascent(cnv_net *net, int top, ascent_unit *units)
+{
+    example e = {0};
+    ascent a;
+    e.net = net, e.seed = 7;
+    units[0].node = units[1].node = top, units[0].channel = 1, units[1].channel = -1;
+    units[0].y = 2, units[0].x = 3, units[1].y = units[1].x = -1;
+    a = ascent_of(&e, top, ascent_units, units);
+    return a;
+}
+
+/* The value at z, with the same random transforms as at the last time. */
+static double value_at(ascent *a, cnv_rng rng)
+{
+    a->rng = rng;
+    CHECK(ascent_gradient(a), "%s", cnv_error());
+    return ascent_total(a);
+}
+
+static void test_gradient(int waves, double jitter, double scale, double turn, double variation)
+{
+    ascent_unit units[2];
+    int top, i, h = 9, w = 12, size = 2 * 3 * h * w;
+    cnv_net *net = smooth_net(&top);
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor slope = {0};
+    cnv_rng rng = cnv_rng_seed(11);
+    double length;
+    a.waves = waves, a.jitter = jitter, a.scale = scale, a.turn = turn, a.variation = variation;
+    CHECK(ascent_start(&a, 2, h, w, waves ? 1 : 0.1), "%s", cnv_error());
+    value_at(&a, rng);
+    CHECK(cnv_tensor_copy(&a.grad, &slope), "%s", cnv_error());
+    length = sqrt(ascent_dot(&slope, &slope) / size);
+    CHECK(length > 1e-4, "no slope");
+    for (i = 0; i < size; i += 13) {
+        double step = 1.0 / 64, up, down;
+        float was = a.z.data[i];
+        a.z.data[i] = was + (float)step, up = value_at(&a, rng);
+        a.z.data[i] = was - (float)step, down = value_at(&a, rng);
+        a.z.data[i] = was;
+        CHECK(fabs((up - down) / (2 * step) - (double)slope.data[i]) < 0.02 * length + 2e-5,
+              "waves %d, jitter %g, scale %g, turn %g, variation %g, number %d: slope %g, "
+              "difference quotient %g", waves, jitter, scale, turn, variation, i,
+              (double)slope.data[i], (up - down) / (2 * step));
+    }
+    cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
+}
+
+/* Waves and back are the picture; lengths stay; a picture of one cosine is one wave. */
+static void test_cosines(void)
+{
+    ascent_unit units[2];
+    int top, i, k, size = 2 * 3 * 6 * 10;
+    cnv_net *net = smooth_net(&top);
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor waves = {0}, back = {0};
+    a.waves = 1;
+    CHECK(ascent_start(&a, 2, 6, 10, 1), "%s", cnv_error());
+    CHECK(ascent_transform(&a, 0, &a.z, &waves) && ascent_transform(&a, 1, &waves, &back), "%s",
+          cnv_error());
+    CHECK(fabs(ascent_dot(&waves, &waves) / ascent_dot(&a.z, &a.z) - 1) < 1e-5, "length");
+    for (i = 0; i < size; i++)
+        CHECK(fabsf(back.data[i] - a.z.data[i]) < 1e-5f, "%d: %g, %g", i, (double)back.data[i],
+              (double)a.z.data[i]);
+    for (i = 0; i < size; i++)
+        a.z.data[i] = (float)cos(3.14159265358979 * (i % 10 + 0.5) * 3 / 10);
+    CHECK(ascent_transform(&a, 0, &a.z, &waves), "%s", cnv_error());
+    for (k = 0; k < 60; k++)
+        CHECK(k == 3 ? fabsf(waves.data[k]) > 1 : fabsf(waves.data[k]) < 1e-5f, "wave %d is %g", k,
+              (double)waves.data[k]);
+    cnv_tensor_free(&waves), cnv_tensor_free(&back), ascent_end(&a), cnv_net_free(net);
+}
+
+/* - sum of i^2 (x - 0.3)^2 on the image itself: top at 0.3, badly conditioned. */
+static int hill(ascent *a, void *setting)
+{
+    cnv_tensor *seed = cnv_seed(a->net, 0);
+    const cnv_tensor *x = &a->net->nodes[0].out;
+    size_t i;
+    (void)setting;
+    a->value.data[0] = 0;
+    for (i = 0; seed && i < cnv_tensor_size(x); i++) {
+        float weight = (float)(i + 1), away = x->data[i] - 0.3f;
+        a->value.data[0] -= weight * away * away;
+        seed->data[i] = -2 * weight * away;
+    }
+    return seed != NULL;
+}
+
+/* The mean distance from the top after so many steps. */
+static double climb(ascent_method method, double rate, int steps)
+{
+    int top, i;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    double away = 0;
+    a.objective = hill, a.upto = 0, a.method = method, a.rate = rate;
+    CHECK(ascent_start(&a, 1, 4, 5, 0), "%s", cnv_error());
+    for (i = 0; i < steps; i++) CHECK(ascent_step(&a), "%s", cnv_error());
+    for (i = 0; i < 60; i++) away += fabs((double)a.z.data[i] - 0.3) / 60;
+    ascent_end(&a), cnv_net_free(net);
+    return away;
+}
+
+static void test_optimizers(void)
+{
+    double plain = climb(ASCENT_PLAIN, 0.01, 100), momentum = climb(ASCENT_MOMENTUM, 0.001, 300);
+    double adam = climb(ASCENT_ADAM, 0.01, 200), lbfgs = climb(ASCENT_LBFGS, 0.01, 30);
+    double early = climb(ASCENT_LBFGS, 0.01, 5);
+    CHECK(plain < 0.03, "plain steps end %g away", plain);
+    CHECK(momentum < 0.02, "momentum ends %g away", momentum);
+    CHECK(adam < 0.005, "Adam ends %g away", adam);
+    CHECK(lbfgs < 1e-4, "L-BFGS ends %g away", lbfgs);
+    CHECK(early < 0.1, "L-BFGS ends %g away after 5 steps", early);
+}
+
+/* Decay, blur and clipping leave what they should. */
+static void test_regularizers(void)
+{
+    int top, i, grey = 0;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    double before, after;
+    CHECK(ascent_start(&a, 2, 8, 8, 0.05), "%s", cnv_error());
+    a.rate = 0, a.decay = 0.25, before = (double)a.z.data[5];
+    CHECK(ascent_step(&a), "%s", cnv_error());
+    CHECK(fabs((double)a.z.data[5] - 0.5 - 0.75 * (before - 0.5)) < 1e-6, "decay");
+    a.decay = 0, a.clip_norm = 0.5;
+    CHECK(ascent_step(&a), "%s", cnv_error());
+    for (i = 0; i < 64; i++) grey += a.z.data[i] == 0.5f && a.z.data[i + 64] == 0.5f;
+    CHECK(grey >= 30 && grey <= 33, "%d of 64 pixels are grey", grey);
+    a.clip_norm = 0, before = ascent_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
+    a.blur = 2, a.blur_every = 1;
+    CHECK(ascent_step(&a) && ascent_step(&a), "%s", cnv_error());
+    after = ascent_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
+    CHECK(fabs(after) < fabs(before), "blurred %g, before %g", after, before);
+    ascent_end(&a), cnv_net_free(net);
+}
+
+int main(void)
+{
+    test_cosines();
+    test_gradient(0, 0, 1, 0, 0);
+    test_gradient(0, 3, 1.3, 20, 0);
+    test_gradient(0, 0, 1, 0, 0.5);
+    test_gradient(1, 0, 1, 0, 0);
+    test_gradient(1, 3, 1.3, 20, 0.5);
+    test_optimizers();
+    test_regularizers();
+    return check_report();
+}
