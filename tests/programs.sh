@@ -55,7 +55,10 @@ quick() {
     case $1 in
     train) echo --images 640 --scenes 200 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
-    *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
+    *)
+        if grep -q 'own options.*scenes' help; then echo --scenes 5; fi
+        if grep -q 'own options.*images' help; then echo --images 16; fi
+        ;;
     esac
 }
 

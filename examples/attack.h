@@ -1,0 +1,215 @@
+/* attack.h: what the adversarial programs share: the slope of the loss, one step inside the eps
+   ball, pictures of 8 bits, pictures to attack, and the panel "image + perturbation = result".
+
+   eps counts whole levels of 255, the only ones that a picture file knows: eps 8 is 8/255 = .0314
+   of the range [0,1]. Clean pictures are rounded to these levels before an attack and results after
+   it, so that what is claimed of a result holds for its file.
+
+       dataset d = {0};
+       attack_pictures(&e, 200, &d);                        // that the network answers right
+       attack_batch(&e, &d, 0, &clean, &labels);
+       attack_slope(net, logits, &clean, labels, &slope);   // dJ/dx, J = -log P(label)
+       cnv_tensor_copy(&clean, &x);
+       attack_step(&clean, &slope, eps, eps, &x);           // x + eps sign(dJ/dx): FGSM
+       attack_round(&x);                                                                      */
+#ifndef ATTACK_H
+#define ATTACK_H
+
+#include "datasets.h"
+#include "panel.h"
+
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
+enum { ATTACK_BATCH = 64 };
+
+/* ---- The attack ---- */
+
+/* To the nearest of the 256 levels of a file. */
+static inline void attack_round(cnv_tensor *x)
+{
+    size_t i, size = cnv_tensor_size(x);
+    for (i = 0; i < size; i++)
+        x->data[i] = floorf(255 * fminf(1, fmaxf(0, x->data[i])) + 0.5f) / 255;
+}
+
+/* slope [N,3,H,W] = dJ/dx of each picture, J = -log P(label): the seed at the logits is P - onehot.
+   For the label that is minus the sum of the others' P: 1 - P would round to 0 just where the
+   network is sure, and the slope would be lost. */
+static inline int attack_slope(cnv_net *net, int logits, const cnv_tensor *x, const int *labels,
+                               cnv_tensor *slope)
+{
+    cnv_tensor p = {0}, *seed;
+    int i, c, ok = cnv_forward(net, x, logits) && (seed = cnv_seed(net, logits)) != NULL &&
+                   cnv_softmax_forward(&net->nodes[logits].out, &p) && cnv_tensor_copy(&p, seed);
+    for (i = 0; ok && i < p.n; i++) {
+        float *at = seed->data + i * p.c, others = 0;
+        for (c = 0; c < p.c; c++) others += c == labels[i] ? 0 : at[c];
+        at[labels[i]] = -others;
+    }
+    net->relu_rule = CNV_GRADIENT;
+    ok = ok && cnv_backward(net, 0) && cnv_tensor_copy(&net->nodes[0].grad, slope);
+    cnv_tensor_free(&p);
+    return ok;
+}
+
+/* x += step sign(direction), then back into the ball |x - clean| <= eps and into [0,1]. eps and
+   step in levels of 255; a step below 0 goes down. */
+static inline void attack_step(const cnv_tensor *clean, const cnv_tensor *direction, int eps,
+                               double step, cnv_tensor *x)
+{
+    size_t i, size = cnv_tensor_size(x);
+    float most = (float)eps / 255, stride = (float)(step / 255);
+    for (i = 0; i < size; i++) {
+        float d = direction->data[i], middle = clean->data[i];
+        float to = x->data[i] + (d > 0 ? stride : d < 0 ? -stride : 0);
+        to = fminf(middle + most, fmaxf(middle - most, to));
+        x->data[i] = fminf(1, fmaxf(0, to));
+    }
+}
+
+/* The control: every number goes up or down by eps, by chance. */
+static inline int attack_noise(const cnv_tensor *clean, int eps, cnv_rng *rng, cnv_tensor *x)
+{
+    size_t i, size = cnv_tensor_size(clean);
+    if (!cnv_tensor_copy(clean, x)) return 0;
+    for (i = 0; i < size; i++)
+        x->data[i] += (float)(cnv_random(rng) & 1 ? eps : -eps) / 255;
+    attack_round(x);
+    return 1;
+}
+
+/* The largest change, in levels of 255. */
+static inline double attack_size(const cnv_tensor *clean, const cnv_tensor *x)
+{
+    size_t i, size = cnv_tensor_size(x);
+    double most = 0;
+    for (i = 0; i < size; i++)
+        most = fmax(most, 255 * fabs((double)x->data[i] - (double)clean->data[i]));
+    return most;
+}
+
+/* ---- Pictures to attack ---- */
+
+/* At most n pictures that the network answers right, from --data or held-out scenes. Where their
+   classes are not the network's, each is labelled with the network's answer. */
+static inline void attack_pictures(const example *e, int n, dataset *d)
+{
+    cnv_tensor images = {0};
+    int i, k, same, kept = 0;
+    size_t bytes;
+    *d = dataset_of(e, n + n / 8 + 8);
+    bytes = dataset_image_bytes(d), same = d->classes == e->classes;
+    for (i = 0; same && i < d->classes; i++) same = !strcmp(d->names[i], e->class_names[i]);
+    for (i = 0; i < d->n && kept < n; i += images.n) {
+        dataset_batch(e, d, i, ATTACK_BATCH, &images);
+        example_check(e, cnv_forward(e->net, &images, e->logits));
+        for (k = 0; k < images.n && kept < n; k++) {
+            int answer = example_answer(e, k);
+            if (same && answer != d->labels[i + k]) continue;
+            memmove(d->pixels + (size_t)kept * bytes, d->pixels + (size_t)(i + k) * bytes, bytes);
+            d->labels[kept++] = answer;
+        }
+    }
+    d->n = kept;
+    cnv_tensor_free(&images);
+    if (!kept) example_fail(e, "the network answers none of the pictures right");
+}
+
+/* The pictures from `first` on, a batch at most, and where their labels stand. */
+static inline void attack_batch(const example *e, const dataset *d, int first, cnv_tensor *clean,
+                                const int **labels)
+{
+    dataset_batch(e, d, first, ATTACK_BATCH, clean);
+    *labels = d->labels + first;
+}
+
+/* How many of the pictures x the network answers with these labels. */
+static inline int attack_count(const example *e, const cnv_tensor *x, const int *labels)
+{
+    int i, count = 0;
+    example_check(e, cnv_forward(e->net, x, e->logits));
+    for (i = 0; i < x->n; i++) count += example_answer(e, i) == labels[i];
+    return count;
+}
+
+/* ---- Files and pictures ---- */
+
+/* Saves a result beside the program's picture, "fgsm.png" -> "fgsm_WHAT.ppm", and reads the file
+   back into x: every program can look at it with --image. */
+static inline void attack_reload(const example *e, const char *what, cnv_tensor *x)
+{
+    char path[1024];
+    const char *dot = strrchr(e->out, '.');
+    int stem = dot ? (int)(dot - e->out) : (int)strlen(e->out);
+    snprintf(path, sizeof path, "%.*s_%s.ppm", stem, e->out, what);
+    example_check(e, cnv_image_save(path, x) && cnv_image_load(path, x));
+    printf("wrote %s and read it back\n", path);
+}
+
+/* 10 times the change around grey. */
+static inline int attack_change(const cnv_tensor *clean, const cnv_tensor *x, cnv_tensor *change)
+{
+    size_t i, size = cnv_tensor_size(x);
+    if (!cnv_tensor_copy(x, change)) return 0;
+    for (i = 0; i < size; i++)
+        change->data[i] = fminf(1, fmaxf(0, 0.5f + 10 * (x->data[i] - clean->data[i])));
+    return 1;
+}
+
+/* "fish, 99.87% confidence": the network's answer to one picture. */
+static inline int attack_says(const example *e, const cnv_tensor *x, char *text, size_t size)
+{
+    int answer;
+    if (!cnv_forward(e->net, x, e->logits)) return 0;
+    answer = example_answer(e, 0);
+    snprintf(text, size, "%s, %.2f%% confidence", e->class_names[answer],
+             100 * example_probability(e, answer));
+    return 1;
+}
+
+/* Prints what the network says of a result that was to be no longer `class_id`. */
+static inline void attack_verdict(const example *e, const cnv_tensor *x, int class_id)
+{
+    char text[128];
+    int right;
+    example_check(e, attack_says(e, x, text, sizeof text));
+    right = example_answer(e, 0) == class_id;
+    printf("The file: %s; no pixel of \"%s\" changed by more than %.0f/255 = %.4f%s\n", text,
+           e->class_names[class_id], attack_size(&e->image, x), attack_size(&e->image, x) / 255,
+           right ? ": it does not fool." : ".");
+}
+
+/* Three cells of a sheet, from `index` on: image + perturbation = result. */
+static inline int attack_equation(panel_sheet *sheet, int index, const example *e,
+                                  const cnv_tensor *clean, const cnv_tensor *x, int eps)
+{
+    cnv_tensor change = {0};
+    char text[128], note[160];
+    int left, top, i, ok = attack_change(clean, x, &change) && attack_says(e, clean, text, 128);
+    snprintf(note, sizeof note, "the image, %d x %d pixels", clean->h, clean->w);
+    ok = ok && panel_picture(sheet, index, clean, text, note);
+    ok = ok && attack_says(e, &change, text, 128);
+    snprintf(note, sizeof note, "by itself: %s", text);
+    snprintf(text, sizeof text, "at most %d/255 = %.4f, shown x 10", eps, eps / 255.0);
+    ok = ok && panel_picture(sheet, index + 1, &change, text, note) &&
+         attack_says(e, x, text, 128) &&
+         panel_picture(sheet, index + 2, x, text, "the sum, as read back from its file");
+    for (i = 0; ok && i < 2; i++) {
+        panel_corner(sheet, index + i, &left, &top);
+        left += PANEL_SIDE + PANEL_GAP / 2, top += PANEL_SIDE / 2;
+        cnv_rectangle(&sheet->picture, left - 9, top - (i ? 6 : 1), 18, 3, panel_black);
+        if (i) cnv_rectangle(&sheet->picture, left - 9, top + 4, 18, 3, panel_black);
+        else cnv_rectangle(&sheet->picture, left - 1, top - 9, 3, 18, panel_black);
+    }
+    cnv_tensor_free(&change);
+    return ok;
+}
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
+
+#endif
