@@ -135,6 +135,17 @@ static inline int attack_count(const example *e, const cnv_tensor *x, const int 
     return count;
 }
 
+/* For each picture a class by chance that is not its own. The caller frees it. */
+static inline int *attack_draw(const example *e, const dataset *d)
+{
+    int i, *targets = (int *)malloc((size_t)d->n * sizeof *targets);
+    cnv_rng rng = cnv_rng_seed(e->seed);
+    if (!targets || e->classes < 2) example_fail(e, "no memory, or no other class to aim at");
+    for (i = 0; i < d->n; i++)
+        targets[i] = (d->labels[i] + 1 + (int)(cnv_uniform(&rng) * (e->classes - 1))) % e->classes;
+    return targets;
+}
+
 /* ---- Files and pictures ---- */
 
 /* Saves a result beside the program's picture, "fgsm.png" -> "fgsm_WHAT.ppm", and reads the file
@@ -168,6 +179,40 @@ static inline int attack_says(const example *e, const cnv_tensor *x, char *text,
     snprintf(text, size, "%s, %.2f%% confidence", e->class_names[answer],
              100 * example_probability(e, answer));
     return 1;
+}
+
+/* A small framed picture of any size, with a line of text under it. */
+static inline int attack_tile(cnv_tensor *sheet, const cnv_tensor *tile, int x, int y, int side,
+                              const char *caption)
+{
+    cnv_tensor large = {0}, fit = {0};
+    int ok = cnv_enlarge(tile, (side + tile->h - 1) / tile->h, &large) &&
+             cnv_resize(&large, side, side, &fit);
+    if (ok) cnv_paste(sheet, &fit, x, y);
+    cnv_frame(sheet, x - 1, y - 1, side + 2, side + 2, 1, panel_gray);
+    cnv_text(sheet, x, y + side + 9, 11, panel_black, caption);
+    cnv_tensor_free(&large), cnv_tensor_free(&fit);
+    return ok;
+}
+
+enum { ATTACK_TILE = 160, ATTACK_PAIR = 2 * ATTACK_TILE + 4, ATTACK_ROW = ATTACK_TILE + 42 };
+
+/* Each result with its change x 10 beside it, in rows of 4 from `top` on. */
+static inline int attack_pairs(cnv_tensor *sheet, int top, const example *e,
+                               const cnv_tensor *clean, const cnv_tensor *x)
+{
+    cnv_tensor change = {0};
+    char text[128];
+    int i, ok = attack_change(clean, x, &change);
+    for (i = 0; ok && i < x->n; i++) {
+        cnv_tensor one = cnv_tensor_image(x, i), other = cnv_tensor_image(&change, i);
+        int left = PANEL_MARGIN + i % 4 * (ATTACK_PAIR + 28), y = top + i / 4 * ATTACK_ROW;
+        ok = attack_says(e, &one, text, sizeof text) &&
+             attack_tile(sheet, &one, left, y, ATTACK_TILE, text) &&
+             attack_tile(sheet, &other, left + ATTACK_TILE + 4, y, ATTACK_TILE, "");
+    }
+    cnv_tensor_free(&change);
+    return ok;
 }
 
 /* Prints what the network says of a result that was to be no longer `class_id`. */
