@@ -15,6 +15,7 @@
 #ifndef ATTACK_H
 #define ATTACK_H
 
+#include "ascent.h"
 #include "datasets.h"
 #include "panel.h"
 
@@ -35,24 +36,17 @@ static inline void attack_round(cnv_tensor *x)
         x->data[i] = floorf(255 * fminf(1, fmaxf(0, x->data[i])) + 0.5f) / 255;
 }
 
-/* slope [N,3,H,W] = dJ/dx of each picture, J = -log P(label): the seed at the logits is P - onehot.
-   For the label that is minus the sum of the others' P: 1 - P would round to 0 just where the
-   network is sure, and the slope would be lost. */
+/* slope [N,3,H,W] = dJ/dx of each picture, J = -log P(label). */
 static inline int attack_slope(cnv_net *net, int logits, const cnv_tensor *x, const int *labels,
                                cnv_tensor *slope)
 {
-    cnv_tensor p = {0}, *seed;
-    int i, c, ok = cnv_forward(net, x, logits) && (seed = cnv_seed(net, logits)) != NULL &&
-                   cnv_softmax_forward(&net->nodes[logits].out, &p) && cnv_tensor_copy(&p, seed);
-    for (i = 0; ok && i < p.n; i++) {
-        float *at = seed->data + i * p.c, others = 0;
-        for (c = 0; c < p.c; c++) others += c == labels[i] ? 0 : at[c];
-        at[labels[i]] = -others;
-    }
+    size_t i;
     net->relu_rule = CNV_GRADIENT;
-    ok = ok && cnv_backward(net, 0) && cnv_tensor_copy(&net->nodes[0].grad, slope);
-    cnv_tensor_free(&p);
-    return ok;
+    if (!cnv_forward(net, x, logits) || !ascent_seed_log_p(net, logits, labels) ||
+        !cnv_backward(net, 0) || !cnv_tensor_copy(&net->nodes[0].grad, slope))
+        return 0;
+    for (i = 0; i < cnv_tensor_size(slope); i++) slope->data[i] = -slope->data[i];
+    return 1;
 }
 
 /* x += step sign(direction), then back into the ball |x - clean| <= eps and into [0,1]. eps and
@@ -148,16 +142,33 @@ static inline int *attack_draw(const example *e, const dataset *d)
 
 /* ---- Files and pictures ---- */
 
-/* Saves a result beside the program's picture, "fgsm.png" -> "fgsm_WHAT.ppm", and reads the file
-   back into x: every program can look at it with --image. */
+/* Cuts tiles of h x w out of a sheet without gaps, row by row: the opposite of cnv_montage. */
+static inline int attack_cut(const cnv_tensor *sheet, int n, int h, int w, cnv_tensor *tiles)
+{
+    int i, c, y, columns = sheet->w / w;
+    if (!cnv_tensor_resize(tiles, n, 3, h, w)) return 0;
+    for (i = 0; i < n; i++)
+        for (c = 0; c < 3; c++)
+            for (y = 0; y < h; y++)
+                memcpy(tiles->data + ((i * 3 + c) * h + y) * w,
+                       sheet->data + (c * sheet->h + i / columns * h + y) * sheet->w +
+                           i % columns * w, (size_t)w * sizeof(float));
+    return 1;
+}
+
+/* Saves results [N,3,H,W] as one picture beside the program's own, "fgsm.png" -> "fgsm_WHAT.ppm",
+   and reads them back from there: what is claimed is claimed of the file. */
 static inline void attack_reload(const example *e, const char *what, cnv_tensor *x)
 {
     char path[1024];
+    cnv_tensor sheet = {0};
     const char *dot = strrchr(e->out, '.');
-    int stem = dot ? (int)(dot - e->out) : (int)strlen(e->out);
+    int stem = dot ? (int)(dot - e->out) : (int)strlen(e->out), n = x->n, h = x->h, w = x->w;
     snprintf(path, sizeof path, "%.*s_%s.ppm", stem, e->out, what);
-    example_check(e, cnv_image_save(path, x) && cnv_image_load(path, x));
+    example_check(e, cnv_montage(x, n > 12 ? 12 : n, 0, &sheet) && cnv_image_save(path, &sheet) &&
+                     cnv_image_load(path, &sheet) && attack_cut(&sheet, n, h, w, x));
     printf("wrote %s and read it back\n", path);
+    cnv_tensor_free(&sheet);
 }
 
 /* 10 times the change around grey. */

@@ -111,11 +111,11 @@ static void targeted_picture(const example *e, const dataset *d, const targeted_
     targeted_copies(e, &clean, targets);
     example_check(e, targeted(e->net, e->logits, &clean, targets, set, &x));
     one = cnv_tensor_image(&x, 0);
-    example_check(e, cnv_tensor_copy(&e->image, &one) && attack_pairs(sheet, 98, e, &clean, &x));
-    one = cnv_tensor_image(&x, x.n - 1);
-    example_check(e, cnv_tensor_copy(&one, &clean));
-    attack_reload(e, "attacked", &clean);
-    attack_verdict(e, &clean, e->predicted);
+    example_check(e, cnv_tensor_copy(&e->image, &one));
+    attack_reload(e, "attacked", &x);
+    example_check(e, attack_pairs(sheet, 98, e, &clean, &x));
+    printf("%d of its %d pictures are what they shall be; none changed by more than %.0f/255\n",
+           attack_count(e, &x, targets), x.n, attack_size(&clean, &x));
     snprintf(text, sizeof text, "... and everything becomes \"%s\"", e->class_names[target]);
     cnv_text(sheet, PANEL_MARGIN, top, 21, panel_black, text);
     targeted_others(e, d, target, &clean, targets);
