@@ -140,6 +140,32 @@ static inline int *attack_draw(const example *e, const dataset *d)
     return targets;
 }
 
+/* For each eps, the share of the pictures from `first` on that e's network still answers right when
+   they are moved by eps along the sign of a network's slope, its own or another's; net NULL: along
+   random signs. */
+static inline void attack_sweep(const example *e, const dataset *d, int first, cnv_net *net,
+                                int logits, const int *eps, int points, double *right)
+{
+    cnv_tensor clean = {0}, x = {0}, slope = {0};
+    cnv_rng rng = cnv_rng_seed(e->seed);
+    const int *labels;
+    double start = example_seconds();
+    int i, k;
+    for (k = 0; k < points; k++) right[k] = 0;
+    for (i = first; i < d->n; i += clean.n) {
+        attack_batch(e, d, i, &clean, &labels);
+        example_check(e, !net || attack_slope(net, logits, &clean, labels, &slope));
+        for (k = 0; k < points; k++) { /* one slope serves all eps */
+            example_check(e, net ? cnv_tensor_copy(&clean, &x)
+                                 : attack_noise(&clean, eps[k], &rng, &x));
+            if (net) attack_step(&clean, &slope, eps[k], eps[k], &x), attack_round(&x);
+            right[k] += (double)attack_count(e, &x, labels) / (d->n - first);
+        }
+        example_progress("attacking", i + clean.n - first, d->n - first, start);
+    }
+    cnv_tensor_free(&clean), cnv_tensor_free(&x), cnv_tensor_free(&slope);
+}
+
 /* ---- Files and pictures ---- */
 
 /* Cuts tiles of h x w out of a sheet without gaps, row by row: the opposite of cnv_montage. */
@@ -262,6 +288,44 @@ static inline int attack_equation(panel_sheet *sheet, int index, const example *
     }
     cnv_tensor_free(&change);
     return ok;
+}
+
+/* The control in a cell: the picture with random signs of the same size. */
+static inline int attack_control(panel_sheet *sheet, int index, const example *e,
+                                 const cnv_tensor *clean, int eps)
+{
+    cnv_rng rng = cnv_rng_seed(e->seed);
+    cnv_tensor noise = {0};
+    char text[128], note[128];
+    int ok = attack_noise(clean, eps, &rng, &noise) && attack_says(e, &noise, text, sizeof text);
+    snprintf(note, sizeof note, "the control: %d/255 up or down by chance", eps);
+    ok = ok && panel_picture(sheet, index, &noise, text, note);
+    cnv_tensor_free(&noise);
+    return ok;
+}
+
+/* Shares by eps, one line each, as a plot over two cells. shares: [lines][points]. */
+static inline int attack_plot(panel_sheet *sheet, int index, const char *y_label, const int *eps,
+                              int points, const double *shares, const char *const *names, int lines)
+{
+    enum { POINTS = 32 };
+    cnv_tensor picture = {0};
+    cnv_plot plot = {0};
+    double x[POINTS], y[POINTS];
+    int i, k, left, top;
+    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT - 12;
+    plot.x_high = eps[points - 1], plot.y_high = 100, plot.y_label = y_label;
+    plot.x_label = "eps in levels of 255: 8 is 8/255 = .031 of the range";
+    if (!cnv_plot_begin(&plot, &picture)) return 0;
+    for (i = 0; i < lines; i++) {
+        for (k = 0; k < points && k < POINTS; k++)
+            x[k] = eps[k], y[k] = 100 * shares[i * points + k];
+        cnv_plot_line(&plot, &picture, x, y, k, NULL, names[i]);
+    }
+    panel_corner(sheet, index, &left, &top);
+    cnv_paste(&sheet->picture, &picture, left - 16, top - 16);
+    cnv_tensor_free(&picture);
+    return 1;
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -29,30 +29,6 @@ static int fgsm(cnv_net *net, int logits, const cnv_tensor *clean, const int *la
 enum { FGSM_POINTS = 12 };
 static const int fgsm_eps[FGSM_POINTS] = {0, 1, 2, 3, 4, 6, 8, 12, 16, 20, 26, 32};
 
-/* The share of the pictures still answered right, at each eps: attacked, and with random signs. */
-static void fgsm_sweep(const example *e, const dataset *d, double *attacked, double *noisy)
-{
-    cnv_tensor clean = {0}, x = {0}, slope = {0};
-    cnv_rng rng = cnv_rng_seed(e->seed);
-    const int *labels;
-    double start = example_seconds();
-    int i, k;
-    for (k = 0; k < FGSM_POINTS; k++) attacked[k] = noisy[k] = 0;
-    for (i = 0; i < d->n; i += clean.n) {
-        attack_batch(e, d, i, &clean, &labels);
-        example_check(e, attack_slope(e->net, e->logits, &clean, labels, &slope));
-        for (k = 0; k < FGSM_POINTS; k++) { /* one slope serves all eps */
-            example_check(e, cnv_tensor_copy(&clean, &x));
-            attack_step(&clean, &slope, fgsm_eps[k], fgsm_eps[k], &x), attack_round(&x);
-            attacked[k] += (double)attack_count(e, &x, labels) / d->n;
-            example_check(e, attack_noise(&clean, fgsm_eps[k], &rng, &x));
-            noisy[k] += (double)attack_count(e, &x, labels) / d->n;
-        }
-        example_progress("attacking", i + clean.n, d->n, start);
-    }
-    cnv_tensor_free(&clean), cnv_tensor_free(&x), cnv_tensor_free(&slope);
-}
-
 #ifndef EXAMPLE_NO_MAIN
 /* Attacks with the least eps up to 8 that makes the network 90% sure of something else, and returns
    it; from this scene on, the first with which that works (one in two, say). */
@@ -74,39 +50,12 @@ static int fgsm_least(example *e, cnv_tensor *x)
     return 8;
 }
 
-/* image + perturbation = result; the plot, and the same picture with random signs. */
-static int fgsm_picture(const example *e, const cnv_tensor *x, int eps, const double *attacked,
-                        const double *noisy, panel_sheet *sheet)
-{
-    cnv_tensor picture = {0}, noise = {0};
-    cnv_plot plot = {0};
-    cnv_rng rng = cnv_rng_seed(e->seed);
-    double at[FGSM_POINTS], percent[2][FGSM_POINTS];
-    char text[128], note[128];
-    int k, left, top, ok;
-    for (k = 0; k < FGSM_POINTS; k++)
-        at[k] = fgsm_eps[k], percent[0][k] = 100 * attacked[k], percent[1][k] = 100 * noisy[k];
-    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT - 12;
-    plot.x_high = 32, plot.y_high = 100, plot.y_label = "% right";
-    plot.x_label = "eps in levels of 255: 8 is 8/255 = .031 of the range";
-    ok = panel_begin(sheet, 3, 2, "Fast gradient sign: x + eps sign(dJ/dx)") &&
-         attack_equation(sheet, 0, e, &e->image, x, eps) && cnv_plot_begin(&plot, &picture);
-    if (ok) cnv_plot_line(&plot, &picture, at, percent[0], FGSM_POINTS, NULL, "sign of the slope");
-    if (ok) cnv_plot_line(&plot, &picture, at, percent[1], FGSM_POINTS, NULL, "random signs");
-    panel_corner(sheet, 3, &left, &top);
-    if (ok) cnv_paste(&sheet->picture, &picture, left - 16, top - 16);
-    ok = ok && attack_noise(&e->image, eps, &rng, &noise) && attack_says(e, &noise, text, 128);
-    snprintf(note, sizeof note, "the control: %d/255 up or down by chance", eps);
-    ok = ok && panel_picture(sheet, 5, &noise, text, note);
-    cnv_tensor_free(&picture), cnv_tensor_free(&noise);
-    return ok;
-}
-
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the fast gradient sign method", NULL, "eps,data,images");
     int images = (int)example_number(&e, "images", 200, 1, 100000), eps, k;
-    double attacked[FGSM_POINTS], noisy[FGSM_POINTS];
+    static const char *const names[2] = {"sign of the slope", "random signs"};
+    double right[2][FGSM_POINTS];
     cnv_tensor x = {0};
     panel_sheet sheet = {{0}, 0};
     dataset d;
@@ -116,16 +65,21 @@ int main(int argc, char **argv)
     if (eps) example_check(&e, fgsm(e.net, e.logits, &e.image, &e.class_id, eps, &x));
     else eps = fgsm_least(&e, &x);
     attack_reload(&e, "attacked", &x);
-    fgsm_sweep(&e, &d, attacked, noisy);
-    example_check(&e, fgsm_picture(&e, &x, eps, attacked, noisy, &sheet));
+    attack_sweep(&e, &d, 0, e.net, e.logits, fgsm_eps, FGSM_POINTS, right[0]);
+    attack_sweep(&e, &d, 0, NULL, 0, fgsm_eps, FGSM_POINTS, right[1]);
+    example_check(&e, panel_begin(&sheet, 3, 2, "Fast gradient sign: x + eps sign(dJ/dx)") &&
+                      attack_equation(&sheet, 0, &e, &e.image, &x, eps) &&
+                      attack_plot(&sheet, 3, "% right", fgsm_eps, FGSM_POINTS, right[0], names,
+                                  2) &&
+                      attack_control(&sheet, 5, &e, &e.image, eps));
     example_save(&e, &sheet.picture);
     attack_verdict(&e, &x, e.class_id);
     printf("%d pictures%10s", d.n, "eps");
     for (k = 0; k < FGSM_POINTS; k++) printf("%5d", fgsm_eps[k]);
     printf(" /255\n%% right, attacked    ");
-    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * attacked[k]);
+    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * right[0][k]);
     printf("\n%% right, random signs");
-    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * noisy[k]);
+    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * right[1][k]);
     printf("\n");
     cnv_tensor_free(&x), dataset_free(&d), panel_end(&sheet), example_end(&e);
     return 0;
