@@ -64,6 +64,18 @@ static inline void attack_step(const cnv_tensor *clean, const cnv_tensor *direct
     }
 }
 
+/* m = mu m + slope / mean |slope|, for each picture by itself (Dong et al. 2017). */
+static inline void attack_momentum(double mu, const cnv_tensor *slope, cnv_tensor *m)
+{
+    int n, i, size = m->c * m->h * m->w;
+    for (n = 0; n < m->n; n++) {
+        float *to = cnv_tensor_image(m, n).data, *from = cnv_tensor_image(slope, n).data;
+        double mean = 1e-30;
+        for (i = 0; i < size; i++) mean += fabs((double)from[i]) / size;
+        for (i = 0; i < size; i++) to[i] = (float)(mu * (double)to[i] + (double)from[i] / mean);
+    }
+}
+
 /* The control: every number goes up or down by eps, by chance. */
 static inline int attack_noise(const cnv_tensor *clean, int eps, cnv_rng *rng, cnv_tensor *x)
 {

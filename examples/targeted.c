@@ -25,18 +25,11 @@ static int targeted(cnv_net *net, int logits, const cnv_tensor *clean, const int
 {
     cnv_tensor slope = {0}, m = {0};
     double alpha = set->steps > 1 ? 2.5 * set->eps / set->steps : set->eps;
-    int step, n, ok = cnv_tensor_copy(clean, attacked) && cnv_tensor_copy(clean, &m);
+    int step, ok = cnv_tensor_copy(clean, attacked) && cnv_tensor_copy(clean, &m);
     if (ok) cnv_tensor_fill(&m, 0);
     for (step = 0; ok && step < set->steps; step++) {
         ok = attack_slope(net, logits, attacked, targets, &slope);
-        for (n = 0; ok && n < m.n; n++) {
-            float *to = cnv_tensor_image(&m, n).data, *from = cnv_tensor_image(&slope, n).data;
-            int i, size = m.c * m.h * m.w;
-            double mean = 1e-30;
-            for (i = 0; i < size; i++) mean += fabs((double)from[i]) / size;
-            for (i = 0; i < size; i++)
-                to[i] = (float)(set->momentum * (double)to[i] + (double)from[i] / mean);
-        }
+        if (ok) attack_momentum(set->momentum, &slope, &m);
         if (ok) attack_step(clean, &m, set->eps, -alpha, attacked);
     }
     if (ok) attack_round(attacked);
