@@ -1,5 +1,5 @@
-/* attack.h: what the adversarial programs share: the slope of the loss, one step inside the eps
-   ball, pictures of 8 bits, pictures to attack, and the panel "image + perturbation = result".
+/* attack.h: what the adversarial programs share: the slope of the loss, a step along its sign,
+   pictures of 8 bits, pictures to attack, and the row "image + perturbation = result".
 
    eps counts whole levels of 255, the only ones that a picture file knows: eps 8 is 8/255 = .0314
    of the range [0,1]. Clean pictures are rounded to these levels before an attack and results after
@@ -7,11 +7,9 @@
 
        dataset d = {0};
        attack_pictures(&e, 200, &d);                        // that the network answers right
-       attack_batch(&e, &d, 0, &clean, &labels);
-       attack_slope(net, logits, &clean, labels, &slope);   // dJ/dx, J = -log P(label)
-       cnv_tensor_copy(&clean, &x);
-       attack_step(&clean, &slope, eps, eps, &x);           // x + eps sign(dJ/dx): FGSM
-       attack_round(&x);                                                                      */
+       dataset_batch(&e, &d, 0, ATTACK_BATCH, &clean);
+       attack_slope(net, logits, &clean, d.labels, &slope); // dJ/dx, J = -log P(label)
+       attack_sign(&clean, &slope, eps, &x);                // x + eps sign(dJ/dx): FGSM         */
 #ifndef ATTACK_H
 #define ATTACK_H
 
@@ -49,31 +47,16 @@ static inline int attack_slope(cnv_net *net, int logits, const cnv_tensor *x, co
     return 1;
 }
 
-/* x += step sign(direction), then back into the ball |x - clean| <= eps and into [0,1]. eps and
-   step in levels of 255; a step below 0 goes down. */
-static inline void attack_step(const cnv_tensor *clean, const cnv_tensor *direction, int eps,
-                               double step, cnv_tensor *x)
+/* x = clean + eps sign(slope), rounded to 8 bits in [0,1]; eps in levels of 255. */
+static inline int attack_sign(const cnv_tensor *clean, const cnv_tensor *slope, int eps,
+                              cnv_tensor *x)
 {
-    size_t i, size = cnv_tensor_size(x);
-    float most = (float)eps / 255, stride = (float)(step / 255);
-    for (i = 0; i < size; i++) {
-        float d = direction->data[i], middle = clean->data[i];
-        float to = x->data[i] + (d > 0 ? stride : d < 0 ? -stride : 0);
-        to = fminf(middle + most, fmaxf(middle - most, to));
-        x->data[i] = fminf(1, fmaxf(0, to));
-    }
-}
-
-/* m = mu m + slope / mean |slope|, for each picture by itself (Dong et al. 2017). */
-static inline void attack_momentum(double mu, const cnv_tensor *slope, cnv_tensor *m)
-{
-    int n, i, size = m->c * m->h * m->w;
-    for (n = 0; n < m->n; n++) {
-        float *to = cnv_tensor_image(m, n).data, *from = cnv_tensor_image(slope, n).data;
-        double mean = 1e-30;
-        for (i = 0; i < size; i++) mean += fabs((double)from[i]) / size;
-        for (i = 0; i < size; i++) to[i] = (float)(mu * (double)to[i] + (double)from[i] / mean);
-    }
+    size_t i, size = cnv_tensor_size(clean);
+    if (!cnv_tensor_copy(clean, x)) return 0;
+    for (i = 0; i < size; i++)
+        x->data[i] += (float)((slope->data[i] > 0) - (slope->data[i] < 0)) * (float)eps / 255;
+    attack_round(x);
+    return 1;
 }
 
 /* The control: every number goes up or down by eps, by chance. */
@@ -85,6 +68,17 @@ static inline int attack_noise(const cnv_tensor *clean, int eps, cnv_rng *rng, c
         x->data[i] += (float)(cnv_random(rng) & 1 ? eps : -eps) / 255;
     attack_round(x);
     return 1;
+}
+
+/* The same picture n times. */
+static inline int attack_copies(const cnv_tensor *one, int n, cnv_tensor *copies)
+{
+    int i, ok = cnv_tensor_resize(copies, n, 3, one->h, one->w);
+    for (i = 0; ok && i < n; i++) {
+        cnv_tensor to = cnv_tensor_image(copies, i);
+        ok = cnv_tensor_copy(one, &to);
+    }
+    return ok;
 }
 
 /* The largest change, in levels of 255. */
@@ -124,14 +118,6 @@ static inline void attack_pictures(const example *e, int n, dataset *d)
     if (!kept) example_fail(e, "the network answers none of the pictures right");
 }
 
-/* The pictures from `first` on, a batch at most, and where their labels stand. */
-static inline void attack_batch(const example *e, const dataset *d, int first, cnv_tensor *clean,
-                                const int **labels)
-{
-    dataset_batch(e, d, first, ATTACK_BATCH, clean);
-    *labels = d->labels + first;
-}
-
 /* How many of the pictures x the network answers with these labels. */
 static inline int attack_count(const example *e, const cnv_tensor *x, const int *labels)
 {
@@ -146,7 +132,7 @@ static inline int *attack_draw(const example *e, const dataset *d)
 {
     int i, *targets = (int *)malloc((size_t)d->n * sizeof *targets);
     cnv_rng rng = cnv_rng_seed(e->seed);
-    if (!targets || e->classes < 2) example_fail(e, "no memory, or no other class to aim at");
+    if (!targets || e->classes < 2) example_fail(e, "the network knows no other class to aim at");
     for (i = 0; i < d->n; i++)
         targets[i] = (d->labels[i] + 1 + (int)(cnv_uniform(&rng) * (e->classes - 1))) % e->classes;
     return targets;
@@ -160,17 +146,16 @@ static inline void attack_sweep(const example *e, const dataset *d, int first, c
 {
     cnv_tensor clean = {0}, x = {0}, slope = {0};
     cnv_rng rng = cnv_rng_seed(e->seed);
-    const int *labels;
     double start = example_seconds();
     int i, k;
     for (k = 0; k < points; k++) right[k] = 0;
     for (i = first; i < d->n; i += clean.n) {
-        attack_batch(e, d, i, &clean, &labels);
+        const int *labels = d->labels + i;
+        dataset_batch(e, d, i, ATTACK_BATCH, &clean);
         example_check(e, !net || attack_slope(net, logits, &clean, labels, &slope));
         for (k = 0; k < points; k++) { /* one slope serves all eps */
-            example_check(e, net ? cnv_tensor_copy(&clean, &x)
+            example_check(e, net ? attack_sign(&clean, &slope, eps[k], &x)
                                  : attack_noise(&clean, eps[k], &rng, &x));
-            if (net) attack_step(&clean, &slope, eps[k], eps[k], &x), attack_round(&x);
             right[k] += (double)attack_count(e, &x, labels) / (d->n - first);
         }
         example_progress("attacking", i + clean.n - first, d->n - first, start);
@@ -180,31 +165,22 @@ static inline void attack_sweep(const example *e, const dataset *d, int first, c
 
 /* ---- Files and pictures ---- */
 
-/* Cuts tiles of h x w out of a sheet without gaps, row by row: the opposite of cnv_montage. */
-static inline int attack_cut(const cnv_tensor *sheet, int n, int h, int w, cnv_tensor *tiles)
-{
-    int i, c, y, columns = sheet->w / w;
-    if (!cnv_tensor_resize(tiles, n, 3, h, w)) return 0;
-    for (i = 0; i < n; i++)
-        for (c = 0; c < 3; c++)
-            for (y = 0; y < h; y++)
-                memcpy(tiles->data + ((i * 3 + c) * h + y) * w,
-                       sheet->data + (c * sheet->h + i / columns * h + y) * sheet->w +
-                           i % columns * w, (size_t)w * sizeof(float));
-    return 1;
-}
-
 /* Saves results [N,3,H,W] as one picture beside the program's own, "fgsm.png" -> "fgsm_WHAT.ppm",
    and reads them back from there: what is claimed is claimed of the file. */
 static inline void attack_reload(const example *e, const char *what, cnv_tensor *x)
 {
+    enum { COLUMNS = 12 };
     char path[1024];
     cnv_tensor sheet = {0};
     const char *dot = strrchr(e->out, '.');
-    int stem = dot ? (int)(dot - e->out) : (int)strlen(e->out), n = x->n, h = x->h, w = x->w;
+    int i, stem = (int)(dot ? dot - e->out : (long)strlen(e->out));
     snprintf(path, sizeof path, "%.*s_%s.ppm", stem, e->out, what);
-    example_check(e, cnv_montage(x, n > 12 ? 12 : n, 0, &sheet) && cnv_image_save(path, &sheet) &&
-                     cnv_image_load(path, &sheet) && attack_cut(&sheet, n, h, w, x));
+    example_check(e, cnv_montage(x, COLUMNS, 0, &sheet) && cnv_image_save(path, &sheet) &&
+                     cnv_image_load(path, &sheet));
+    for (i = 0; i < x->n; i++) {
+        cnv_tensor one = cnv_tensor_image(x, i);
+        cnv_paste(&one, &sheet, -(i % COLUMNS) * x->w, -(i / COLUMNS) * x->h);
+    }
     printf("wrote %s and read it back\n", path);
     cnv_tensor_free(&sheet);
 }
@@ -242,38 +218,6 @@ static inline int attack_tile(cnv_tensor *sheet, const cnv_tensor *tile, int x, 
     cnv_text(sheet, x, y + side + 9, 11, panel_black, caption);
     cnv_tensor_free(&large), cnv_tensor_free(&fit);
     return ok;
-}
-
-enum { ATTACK_TILE = 160, ATTACK_PAIR = 2 * ATTACK_TILE + 4, ATTACK_ROW = ATTACK_TILE + 42 };
-
-/* Each result with its change x 10 beside it, in rows of 4 from `top` on. */
-static inline int attack_pairs(cnv_tensor *sheet, int top, const example *e,
-                               const cnv_tensor *clean, const cnv_tensor *x)
-{
-    cnv_tensor change = {0};
-    char text[128];
-    int i, ok = attack_change(clean, x, &change);
-    for (i = 0; ok && i < x->n; i++) {
-        cnv_tensor one = cnv_tensor_image(x, i), other = cnv_tensor_image(&change, i);
-        int left = PANEL_MARGIN + i % 4 * (ATTACK_PAIR + 28), y = top + i / 4 * ATTACK_ROW;
-        ok = attack_says(e, &one, text, sizeof text) &&
-             attack_tile(sheet, &one, left, y, ATTACK_TILE, text) &&
-             attack_tile(sheet, &other, left + ATTACK_TILE + 4, y, ATTACK_TILE, "");
-    }
-    cnv_tensor_free(&change);
-    return ok;
-}
-
-/* Prints what the network says of a result that was to be no longer `class_id`. */
-static inline void attack_verdict(const example *e, const cnv_tensor *x, int class_id)
-{
-    char text[128];
-    int right;
-    example_check(e, attack_says(e, x, text, sizeof text));
-    right = example_answer(e, 0) == class_id;
-    printf("The file: %s; no pixel of \"%s\" changed by more than %.0f/255 = %.4f%s\n", text,
-           e->class_names[class_id], attack_size(&e->image, x), attack_size(&e->image, x) / 255,
-           right ? ": it does not fool." : ".");
 }
 
 /* Three cells of a sheet, from `index` on: image + perturbation = result. */

@@ -19,9 +19,8 @@ static int fgsm(cnv_net *net, int logits, const cnv_tensor *clean, const int *la
                 cnv_tensor *attacked)
 {
     cnv_tensor slope = {0};
-    int ok = attack_slope(net, logits, clean, labels, &slope) && cnv_tensor_copy(clean, attacked);
-    if (ok) attack_step(clean, &slope, eps, eps, attacked);
-    if (ok) attack_round(attacked);
+    int ok = attack_slope(net, logits, clean, labels, &slope) &&
+             attack_sign(clean, &slope, eps, attacked);
     cnv_tensor_free(&slope);
     return ok;
 }
@@ -50,6 +49,18 @@ static int fgsm_least(example *e, cnv_tensor *x)
     return 8;
 }
 
+/* What the network says of the result, which was to be no longer class_id. */
+static void fgsm_verdict(const example *e, const cnv_tensor *x)
+{
+    char text[128];
+    int right;
+    example_check(e, attack_says(e, x, text, sizeof text));
+    right = example_answer(e, 0) == e->class_id;
+    printf("The file: %s; no pixel of \"%s\" changed by more than %.0f/255 = %.4f%s\n", text,
+           e->class_names[e->class_id], attack_size(&e->image, x), attack_size(&e->image, x) / 255,
+           right ? ": it does not fool." : ".");
+}
+
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the fast gradient sign method", NULL, "eps,data,images");
@@ -73,7 +84,7 @@ int main(int argc, char **argv)
                                   2) &&
                       attack_control(&sheet, 5, &e, &e.image, eps));
     example_save(&e, &sheet.picture);
-    attack_verdict(&e, &x, e.class_id);
+    fgsm_verdict(&e, &x);
     printf("%d pictures%10s", d.n, "eps");
     for (k = 0; k < FGSM_POINTS; k++) printf("%5d", fgsm_eps[k]);
     printf(" /255\n%% right, attacked    ");

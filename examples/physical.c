@@ -15,67 +15,42 @@
 #include "attack.h"
 #include "camera.h"
 
-enum { PHYSICAL_SHOTS = 64 };
-
 typedef struct {
     int eps, steps;  /* eps in levels of 255 */
     int shots;       /* photographs at each step; 0: plain steps on the picture itself */
-    double momentum;
 } physical_setting;
 
-/* The mean slope of J over so many photographs of x, drawn now. */
-static int physical_slope(cnv_net *net, int logits, cnv_tensor *x, int target, int shots,
-                          cnv_rng *rng, cnv_tensor *sum)
-{
-    camera_shot t[PHYSICAL_SHOTS];
-    cnv_tensor seen = {0}, slope = {0}, one, its;
-    int i, targets[PHYSICAL_SHOTS], ok = cnv_tensor_resize(&seen, shots, 3, x->h, x->w);
-    for (i = 0; ok && i < shots; i++) {
-        one = cnv_tensor_image(&seen, i);
-        t[i] = camera_draw(rng, x->w), targets[i] = target;
-        ok = camera_shoot(&t[i], rng, x, &one);
-    }
-    ok = ok && attack_slope(net, logits, &seen, targets, &slope) && cnv_tensor_copy(x, sum);
-    if (ok) cnv_tensor_fill(sum, 0);
-    for (i = 0; ok && i < shots; i++) {
-        one = cnv_tensor_image(&seen, i), its = cnv_tensor_image(&slope, i);
-        ok = camera_back(&t[i], &one, &its, sum);
-    }
-    cnv_tensor_free(&seen), cnv_tensor_free(&slope);
-    return ok;
-}
-
 /* attacked [1,3,H,W] from a clean picture of 8 bits, towards the target. */
-static int physical(cnv_net *net, int logits, const cnv_tensor *clean, int target,
-                    const physical_setting *set, cnv_rng *rng, cnv_tensor *attacked)
+static int physical(const example *e, const cnv_tensor *clean, int target,
+                    const physical_setting *set, unsigned long long seed, cnv_tensor *attacked)
 {
-    cnv_tensor slope = {0}, m = {0};
-    int step, ok = cnv_tensor_copy(clean, attacked) && cnv_tensor_copy(clean, &m);
-    if (ok) cnv_tensor_fill(&m, 0);
-    for (step = 0; ok && step < set->steps; step++) {
-        ok = set->shots ? physical_slope(net, logits, attacked, target, set->shots, rng, &slope)
-                        : attack_slope(net, logits, attacked, &target, &slope);
-        if (ok) attack_momentum(set->momentum, &slope, &m);
-        if (ok) attack_step(clean, &m, set->eps, -2.5 * set->eps / set->steps, attacked);
-    }
+    int i, n = set->shots ? set->shots : 1, targets[CAMERA_MOST], ok;
+    ascent a = ascent_of(e, e->logits, ascent_log_p, targets);
+    cnv_tensor copies = {0}, one;
+    camera c;
+    c.rng = cnv_rng_seed(seed);
+    for (i = 0; i < n; i++) targets[i] = target;
+    ok = attack_copies(clean, n, &copies) && ascent_from(&a, &copies);
+    a.method = ASCENT_SIGN, a.momentum = 0.8;
+    a.around = &copies, a.reach = set->eps / 255.0, a.rate = 2.5 * a.reach / set->steps;
+    if (set->shots) a.view = camera_view, a.camera = &c, a.together = 1;
+    for (i = 0; ok && i < set->steps; i++) ok = ascent_step(&a);
+    one = cnv_tensor_image(&a.z, 0);
+    ok = ok && cnv_tensor_copy(&one, attacked);
     if (ok) attack_round(attacked);
-    cnv_tensor_free(&slope), cnv_tensor_free(&m);
+    cnv_tensor_free(&copies), ascent_end(&a);
     return ok;
 }
 
-/* The share of n photographs of 8 bits, drawn from a seed, that are taken for the class. */
-static double physical_share(const example *e, cnv_tensor *x, int class_id, int n,
+/* The share of n photographs, drawn from a seed, that are taken for the class. */
+static double physical_share(const example *e, const cnv_tensor *x, int class_id, int n,
                              unsigned long long seed)
 {
+    int i, classes[CAMERA_MOST], count;
     cnv_tensor seen = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    int i, count = 0;
-    for (i = 0; i < n; i++) {
-        camera_shot t = camera_draw(&rng, x->w);
-        example_check(e, camera_shoot(&t, &rng, x, &seen));
-        attack_round(&seen);
-        count += attack_count(e, &seen, &class_id);
-    }
+    for (i = 0; i < n; i++) classes[i] = class_id;
+    example_check(e, camera_photographs(x, n, seed, &seen));
+    count = attack_count(e, &seen, classes);
     cnv_tensor_free(&seen);
     return (double)count / n;
 }
@@ -92,11 +67,10 @@ static void physical_measure(const example *e, const dataset *d, const int *targ
     plain.shots = 0;
     share[0] = share[1] = share[2] = share[3] = 0;
     for (i = 0; i < d->n; i++) {
-        cnv_rng rng = cnv_rng_seed(e->seed + (unsigned)i);
         dataset_batch(e, d, i, 1, &clean);
         for (way = 0; way < 4; way++) { /* all four in the same photographs, none seen before */
-            example_check(e, way < 2 ? physical(e->net, e->logits, &clean, targets[i],
-                                                way ? &plain : set, &rng, &x)
+            example_check(e, way < 2 ? physical(e, &clean, targets[i], way ? &plain : set,
+                                                e->seed + (unsigned)i, &x)
                                      : cnv_tensor_copy(&clean, &x));
             share[way] += physical_share(e, &x, way < 3 ? targets[i] : d->labels[i], n,
                                          EXAMPLE_HELD_OUT + (unsigned)i) / d->n;
@@ -108,26 +82,23 @@ static void physical_measure(const example *e, const dataset *d, const int *targ
 
 #ifndef EXAMPLE_NO_MAIN
 /* Six photographs of x in a row, the same six for every x; framed if taken for the target. */
-static void physical_row(const example *e, cnv_tensor *x, int target, int y, const char *label,
-                         cnv_tensor *sheet)
+static void physical_row(const example *e, const cnv_tensor *x, int target, int y,
+                         const char *label, cnv_tensor *sheet)
 {
-    enum { TILE = 160, STEP = 174 };
+    enum { SHOTS = 6, TILE = 160, STEP = 174 };
     const cnv_color blue = {0, 0.45f, 0.7f};
-    cnv_rng rng = cnv_rng_seed(EXAMPLE_HELD_OUT + e->seed);
     cnv_tensor seen = {0};
     char text[96];
-    int i, answer, left;
+    int i, left;
+    example_check(e, camera_photographs(x, SHOTS, EXAMPLE_HELD_OUT + e->seed, &seen));
     cnv_text(sheet, PANEL_MARGIN, y, 13, panel_black, label);
-    for (i = 0; i < 6; i++) {
-        camera_shot t = camera_draw(&rng, x->w);
-        example_check(e, camera_shoot(&t, &rng, x, &seen));
-        attack_round(&seen);
-        example_check(e, cnv_forward(e->net, &seen, e->logits));
-        answer = example_answer(e, 0), left = PANEL_MARGIN + i * STEP;
-        snprintf(text, sizeof text, "%s %.0f%%", e->class_names[answer],
-                 100 * example_probability(e, answer));
-        example_check(e, attack_tile(sheet, &seen, left, y + 30, TILE, text));
-        if (answer == target) cnv_frame(sheet, left - 5, y + 25, TILE + 10, TILE + 10, 4, blue);
+    for (i = 0; i < SHOTS; i++) {
+        cnv_tensor one = cnv_tensor_image(&seen, i);
+        left = PANEL_MARGIN + i * STEP;
+        example_check(e, attack_says(e, &one, text, sizeof text) &&
+                         attack_tile(sheet, &one, left, y + 30, TILE, text));
+        if (example_answer(e, 0) == target)
+            cnv_frame(sheet, left - 5, y + 25, TILE + 10, TILE + 10, 4, blue);
     }
     cnv_tensor_free(&seen);
 }
@@ -135,31 +106,30 @@ static void physical_row(const example *e, cnv_tensor *x, int target, int y, con
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "an attack that survives print and photograph", NULL,
-                              "eps,steps,shots,data,images");
-    physical_setting set = {14, 30, 12, 0.8}, plain;
-    cnv_rng rng = cnv_rng_seed(e.seed);
+                              "target,eps,steps,shots,data,images");
+    physical_setting set = {14, 30, 12}, plain;
     cnv_tensor x = {0}, simple = {0};
     panel_sheet sheet = {{0}, 0};
+    const char *name = example_text(&e, "target", NULL);
+    int *targets, target = name ? example_class(&e, name) : (e.predicted + 1) % e.classes;
     double share[4];
-    int *targets;
     dataset d;
     set.eps = (int)example_number(&e, "eps", set.eps, 1, 255);
     set.steps = (int)example_number(&e, "steps", set.steps, 1, 10000);
-    set.shots = (int)example_number(&e, "shots", set.shots, 1, PHYSICAL_SHOTS);
-    attack_pictures(&e, (int)example_number(&e, "images", 4, 1, 100000), &d);
+    set.shots = (int)example_number(&e, "shots", set.shots, 1, CAMERA_MOST);
+    attack_pictures(&e, (int)example_number(&e, "images", 8, 1, 100000), &d);
     targets = attack_draw(&e, &d);
     attack_round(&e.image);
     plain = set, plain.shots = 0;
-    if (e.class_id == e.predicted) e.class_id = (e.predicted + 1) % e.classes; /* the target */
-    example_check(&e, physical(e.net, e.logits, &e.image, e.class_id, &set, &rng, &x) &&
-                      physical(e.net, e.logits, &e.image, e.class_id, &plain, &rng, &simple));
+    example_check(&e, physical(&e, &e.image, target, &set, e.seed, &x) &&
+                      physical(&e, &e.image, target, &plain, e.seed, &simple));
     attack_reload(&e, "attacked", &x);
     example_check(&e, panel_begin(&sheet, 3, 3, "Printed and photographed: an attack in "
                                                 "expectation over transformations") &&
                       attack_equation(&sheet, 0, &e, &e.image, &x, set.eps));
-    physical_row(&e, &e.image, e.class_id, 498, "photographs of the image", &sheet.picture);
-    physical_row(&e, &simple, e.class_id, 766, "after plain steps", &sheet.picture);
-    physical_row(&e, &x, e.class_id, 1034, "after steps over photographs", &sheet.picture);
+    physical_row(&e, &e.image, target, 498, "photographs of the image", &sheet.picture);
+    physical_row(&e, &simple, target, 754, "after plain steps", &sheet.picture);
+    physical_row(&e, &x, target, 1010, "after steps over photographs", &sheet.picture);
     example_save(&e, &sheet.picture);
     physical_measure(&e, &d, targets, &set, 50, share);
     printf("%d pictures, eps %d/255 = %.4f, 50 new photographs of each\n", d.n, set.eps,

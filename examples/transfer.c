@@ -28,8 +28,7 @@ static int transfer_augment(substitute *a, int lambda)
         from = cnv_tensor_image(&a->x, i), to = cnv_tensor_image(&a->x, n + i);
         from.n = to.n = n - i < ATTACK_BATCH ? n - i : ATTACK_BATCH;
         ok = attack_slope(a->net, a->logits, &from, a->answers + i, &slope) &&
-             cnv_tensor_copy(&from, &to);
-        if (ok) attack_step(&from, &slope, abs(lambda), -lambda, &to), attack_round(&to);
+             attack_sign(&from, &slope, -lambda, &to);
     }
     a->n = 2 * n;
     cnv_tensor_free(&slope);
@@ -63,8 +62,7 @@ static void transfer_example(const example *e, const dataset *d, int first,
     for (i = first; i < d->n; i++) {
         dataset_batch(e, d, i, 1, clean);
         example_check(e, attack_slope(a->net, a->logits, clean, d->labels + i, &slope) &&
-                         cnv_tensor_copy(clean, x));
-        attack_step(clean, &slope, eps, eps, x), attack_round(x);
+                         attack_sign(clean, &slope, eps, x));
         if (!attack_count(e, x, d->labels + i)) break;
     }
     cnv_tensor_free(&slope);

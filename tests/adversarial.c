@@ -68,47 +68,76 @@ static void check_ball(const cnv_tensor *clean, const cnv_tensor *x, int eps, co
     CHECK(moved > 0 || !eps, "%s: nothing has moved", what);
 }
 
-/* attack_step by hand, at the edges of the ball and of [0,1]. */
-static void test_step(void)
+/* attack_sign by hand, at the edges of [0,1]. */
+static void test_sign(void)
 {
-    float clean[6] = {0, 1, 0.4f, 0.4f, 0.4f, 0.4f}, to[6], slope[6] = {-1, 1, 2, -3, 0, 1e-30f};
-    float want[6] = {0, 1, 104, 100, 102, 104};
-    cnv_tensor c = cnv_tensor_view(clean, 1, 1, 1, 6), x = cnv_tensor_view(to, 1, 1, 1, 6);
-    cnv_tensor g = cnv_tensor_view(slope, 1, 1, 1, 6);
-    int i, step;
-    memcpy(to, clean, sizeof to);
-    for (step = 0; step < 3; step++) attack_step(&c, &g, 2, 1, &x);
-    attack_round(&x);
-    for (i = 0; i < 6; i++)
-        CHECK(to[i] == (i < 2 ? want[i] : want[i] / 255), "number %d: %g", i, (double)to[i]);
-    attack_step(&c, &g, 2, -9, &x), attack_round(&x);
-    CHECK(to[2] == 100 / 255.0f && to[3] == 104 / 255.0f, "down: %g %g", (double)to[2],
-          (double)to[3]);
+    float clean[6] = {0, 1, 0.4f, 0.4f, 0.4f, 0.4f}, slope[6] = {-1, 1, 2, -3, 0, 1e-30f};
+    float want[6] = {0, 255, 104, 100, 102, 104};
+    cnv_tensor c = cnv_tensor_view(clean, 1, 1, 1, 6), g = cnv_tensor_view(slope, 1, 1, 1, 6);
+    cnv_tensor x = {0};
+    int i;
+    CHECK(attack_sign(&c, &g, 2, &x), "%s", cnv_error());
+    for (i = 0; i < 6; i++) CHECK(x.data[i] == want[i] / 255, "%d: %g", i, (double)x.data[i]);
+    CHECK(attack_size(&c, &x) == 255 * (double)(104 / 255.0f - 0.4f), "%g", attack_size(&c, &x));
+    CHECK(attack_sign(&c, &g, -2, &x) && x.data[2] == 100 / 255.0f, "down: %g", (double)x.data[2]);
+    cnv_tensor_free(&x);
 }
 
-/* A photograph from in front, in plain light, is the picture; and <photo(x), y> = <x, back(y)>
-   where nothing is clipped and no border seen. */
+static camera_shot still_shot(void)
+{
+    camera_shot t;
+    memset(&t, 0, sizeof t);
+    t.turn[0] = t.gain = 1, t.rng = cnv_rng_seed(1);
+    return t;
+}
+
+/* A photograph from in front, in plain light, is the picture. */
+static void test_still(const cnv_tensor *x)
+{
+    camera_shot t = still_shot();
+    cnv_tensor seen = {0}, from = *x;
+    int i;
+    CHECK(cnv_tensor_copy(x, &seen) && camera_shoot(&t, &from, &seen), "%s", cnv_error());
+    for (i = 0; i < 1200; i++)
+        CHECK(fabsf(seen.data[i] - x->data[i]) < 1e-6f, "number %d: %g, %g", i,
+              (double)seen.data[i], (double)x->data[i]);
+    t.offset = 0.1, t.gain = 0.5, t.shift[0] = 1;
+    CHECK(camera_shoot(&t, &from, &seen), "%s", cnv_error());
+    CHECK(fabs((double)seen.data[45] - 0.5 * (double)x->data[46] - 0.1) < 1e-6, "light or shift");
+    t = still_shot(), t.noise = 0.05;
+    CHECK(camera_shoot(&t, &from, &seen), "%s", cnv_error());
+    ascent_add(-1, x, &seen);
+    CHECK(fabs(sqrt(ascent_dot(&seen, &seen) / 1200) - 0.05) < 0.005, "noise of %g",
+          sqrt(ascent_dot(&seen, &seen) / 1200));
+    cnv_tensor_free(&seen);
+}
+
+/* <photo(x), y> = <x, back(y)> where nothing is clipped and no border seen. */
 static void test_camera(void)
 {
-    camera_shot still = {{1, 0, 0, 0}, 0, 1, 0, 0}, moved = {{0.7, 0.2, 1.5, -2.25}, 0, 0.9, 0, 0};
+    camera_shot t = still_shot();
     cnv_tensor x = {0}, seen = {0}, y = {0}, sum = {0};
     cnv_rng rng = cnv_rng_seed(5);
     double left, right;
     int i;
-    CHECK(cnv_tensor_resize(&x, 1, 3, 20, 20) && cnv_tensor_resize(&y, 1, 3, 20, 20) &&
-          cnv_tensor_resize(&sum, 1, 3, 20, 20), "%s", cnv_error());
+    CHECK(cnv_tensor_resize(&x, 1, 3, 20, 20) && cnv_tensor_resize(&y, 1, 3, 20, 20), "%s",
+          cnv_error());
     for (i = 0; i < 1200; i++) x.data[i] = (float)(0.2 + 0.6 * cnv_uniform(&rng));
-    for (i = 0; i < 1200; i++) y.data[i] = (float)cnv_normal(&rng);
-    CHECK(camera_shoot(&still, &rng, &x, &seen), "%s", cnv_error());
-    for (i = 0; i < 1200; i++)
-        CHECK(fabsf(seen.data[i] - x.data[i]) < 1e-6f, "number %d: %g, %g", i,
-              (double)seen.data[i], (double)x.data[i]);
-    CHECK(camera_shoot(&moved, &rng, &x, &seen), "%s", cnv_error());
+    test_still(&x);
+    for (i = 0; i < 1200; i++) {
+        int at = i % 400, edge = at < 60 || at >= 340 || at % 20 < 3 || at % 20 > 16;
+        y.data[i] = edge ? 0 : (float)cnv_normal(&rng); /* the blur mirrors at the borders */
+    }
+    t.turn[0] = 0.7, t.turn[1] = 0.2, t.shift[0] = 1.5, t.shift[1] = -2.25;
+    t.tilt[0] = 0.01, t.tilt[1] = -0.008, t.blur = 0.6, t.gain = 0.9;
+    CHECK(cnv_tensor_copy(&x, &seen) && cnv_tensor_copy(&x, &sum) &&
+          camera_shoot(&t, &x, &seen), "%s", cnv_error());
     left = ascent_dot(&seen, &y);
-    cnv_tensor_fill(&sum, 0);
-    CHECK(camera_back(&moved, &seen, &y, &sum), "%s", cnv_error());
+    CHECK(camera_back(&t, &seen, &y, &sum), "%s", cnv_error());
     right = ascent_dot(&x, &sum);
     CHECK(fabs(left - right) < 1e-4 * sqrt(ascent_dot(&x, &x)), "%g, adjoint %g", left, right);
+    cnv_tensor_fill(&seen, 1), cnv_tensor_fill(&y, 1);
+    CHECK(camera_back(&t, &seen, &y, &sum) && ascent_dot(&sum, &sum) == 0, "slope where clipped");
     cnv_tensor_free(&x), cnv_tensor_free(&seen), cnv_tensor_free(&y), cnv_tensor_free(&sum);
 }
 
@@ -139,9 +168,9 @@ static void test_fgsm(example *e, const dataset *d)
     static const int eps[4] = {0, 2, 8, 16};
     double right[2][4];
     cnv_tensor clean = {0}, x = {0}, again = {0};
-    const int *labels;
+    const int *labels = d->labels;
     int k, fooled;
-    attack_batch(e, d, 0, &clean, &labels);
+    dataset_batch(e, d, 0, ATTACK_BATCH, &clean);
     for (k = 0; k < 4; k++) {
         CHECK(fgsm(e->net, e->logits, &clean, labels, eps[k], &x), "%s", cnv_error());
         check_ball(&clean, &x, eps[k], "fgsm");
@@ -163,25 +192,19 @@ static void test_fgsm(example *e, const dataset *d)
     cnv_tensor_free(&clean), cnv_tensor_free(&x), cnv_tensor_free(&again);
 }
 
-static void test_targeted(const example *e, const dataset *d, const int *targets)
+static void test_targeted(const example *e, const dataset *d, int *targets)
 {
     targeted_setting once = {8, 1, 0}, many = {8, 10, 0.5}, wide = {12, 10, 0.5};
-    cnv_tensor clean = {0}, x = {0}, step = {0};
-    const int *labels;
+    cnv_tensor clean = {0}, x = {0}, slope = {0}, by_hand = {0};
     double success[3];
-    attack_batch(e, d, 0, &clean, &labels);
-    CHECK(targeted(e->net, e->logits, &clean, targets, &many, &x), "%s", cnv_error());
+    dataset_batch(e, d, 0, ATTACK_BATCH, &clean);
+    CHECK(targeted(e, &clean, targets, &many, &x), "%s", cnv_error());
     check_ball(&clean, &x, 8, "targeted");
-    CHECK(targeted(e->net, e->logits, &clean, targets, &once, &x) &&
-          attack_slope(e->net, e->logits, &clean, targets, &step), "%s", cnv_error());
-    {
-        cnv_tensor by_hand = {0};
-        CHECK(cnv_tensor_copy(&clean, &by_hand), "%s", cnv_error());
-        attack_step(&clean, &step, 8, -8, &by_hand), attack_round(&by_hand);
-        CHECK(!memcmp(x.data, by_hand.data, cnv_tensor_size(&x) * sizeof(float)),
-              "one step is not FGSM's");
-        cnv_tensor_free(&by_hand);
-    }
+    CHECK(targeted(e, &clean, targets, &once, &x) &&
+          attack_slope(e->net, e->logits, &clean, targets, &slope) &&
+          attack_sign(&clean, &slope, -8, &by_hand), "%s", cnv_error());
+    CHECK(!memcmp(x.data, by_hand.data, cnv_tensor_size(&x) * sizeof(float)),
+          "one step is not FGSM's");
     success[0] = targeted_success(e, d, targets, &once);
     success[1] = targeted_success(e, d, targets, &many);
     success[2] = targeted_success(e, d, targets, &wide);
@@ -189,7 +212,8 @@ static void test_targeted(const example *e, const dataset *d, const int *targets
            success[0], success[1], success[2]);
     CHECK(success[1] >= success[0] && success[2] >= success[1], "steps below FGSM");
     CHECK(success[2] >= 0.95, "%.3f at 12/255", success[2]);
-    cnv_tensor_free(&clean), cnv_tensor_free(&x), cnv_tensor_free(&step);
+    cnv_tensor_free(&clean), cnv_tensor_free(&x), cnv_tensor_free(&slope);
+    cnv_tensor_free(&by_hand);
 }
 
 static void test_fooling(const example *e)
@@ -238,7 +262,7 @@ static void test_transfer(const example *e, const dataset *d)
 
 static void test_physical(const example *e, dataset *d, const int *targets)
 {
-    physical_setting set = {14, 30, 12, 0.8};
+    physical_setting set = {14, 30, 12};
     int all = d->n;
     double share[4];
     d->n = 4;
@@ -259,7 +283,7 @@ int main(int argc, char **argv)
     int *targets;
     arguments[2] = argc > 1 ? argv[1] : (char *)example_data("toynet.safetensors");
     test_slope();
-    test_step();
+    test_sign();
     test_camera();
     e = example_begin(3, arguments, "attacks", NULL, "");
     attack_pictures(&e, 200, &d);
