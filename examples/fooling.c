@@ -129,10 +129,10 @@ int main(int argc, char **argv)
     attack_reload(&e, "pictures", &x);
     example_check(&e, fooling_picture(&e, &x, columns, hits, &sheet));
     example_save(&e, &sheet);
-    printf("P >= .996, of %d classes   %d pictures by chance, of\n", columns, tries);
+    printf("of %d classes, with P >= .996: after the ascent; among %d starts\n", columns, tries);
     for (i = 0; i < FOOLING_KINDS; i++) {
         fooling_ties(i, side, side, tie);
-        printf("  %-10s%6d          %12d\n", fooling_names[i], hits[i],
+        printf("  %-10s%33d%19d\n", fooling_names[i], hits[i],
                fooling_by_chance(&e, tie, side, tries));
     }
     free(tie), cnv_tensor_free(&start), cnv_tensor_free(&one), cnv_tensor_free(&x);

@@ -16,16 +16,25 @@
 #pragma GCC optimize("Og")
 #endif
 
-/* The attacker's network: a quarter of the pixels, batch norm, and small. Returns the logits. */
+/* One layer of it: convolution, batch norm, ReLU. */
+static inline int substitute_layer(cnv_net *net, int x, const char *name, const char *norm, int out,
+                                   int kernel, int stride)
+{
+    x = cnv_conv2d(net, x, name, out, kernel, stride, kernel / 2);
+    return cnv_relu(net, cnv_batch_norm(net, x, norm, 1e-5));
+}
+
+/* The attacker's network: small, and no copy of the victim, of which it knows nothing. Returns the
+   logits. */
 static inline int substitute_network(cnv_net *net, int classes)
 {
     static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
-    int x = cnv_normalize(net, cnv_avg_pool(net, cnv_input(net, 3), 2, 2, 0), mean, std);
-    x = cnv_relu(net, cnv_batch_norm(net, cnv_conv2d(net, x, "conv1", 16, 5, 2, 2), "bn1", 1e-5));
-    x = cnv_relu(net, cnv_batch_norm(net, cnv_conv2d(net, x, "conv2", 32, 3, 1, 1), "bn2", 1e-5));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_batch_norm(net, cnv_conv2d(net, x, "conv3", 48, 3, 1, 1), "bn3", 1e-5));
-    return cnv_linear(net, cnv_adaptive_avg_pool(net, x, 4, 4), "logits", 48 * 16, classes);
+    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
+    x = cnv_max_pool(net, substitute_layer(net, x, "conv1", "bn1", 16, 5, 2), 2, 2, 0);
+    x = cnv_max_pool(net, substitute_layer(net, x, "conv2", "bn2", 32, 3, 1), 2, 2, 0);
+    x = cnv_max_pool(net, substitute_layer(net, x, "conv3", "bn3", 64, 3, 1), 2, 2, 0);
+    x = substitute_layer(net, x, "conv4", "bn4", 64, 3, 1);
+    return cnv_linear(net, cnv_adaptive_avg_pool(net, x, 1, 1), "logits", 64, classes);
 }
 
 /* All that the attacker has: questions [n,3,H,W], the victim's answers, the substitute. */
@@ -68,7 +77,7 @@ static inline int substitute_ask(const example *victim, substitute *s, int first
 static inline int substitute_train(substitute *s, int epochs)
 {
     enum { BATCH = 32 };
-    cnv_optimizer optimizer = cnv_adam(0, 0.01);
+    cnv_optimizer optimizer = cnv_adam(0, 0);
     cnv_tensor batch = {0}, *seed;
     int step, steps = epochs * s->n / BATCH + 1, i, labels[BATCH];
     int ok = cnv_tensor_resize(&batch, BATCH, 3, s->x.h, s->x.w);

@@ -7,8 +7,9 @@
               attack: x + eps sign(dJ_F/dx), by F's slope alone, shown to the victim
    Paper      Papernot et al.: Practical Black-Box Attacks against Machine Learning (2017),
               section 4
-   Look for   The substitute agrees with the victim more often with each round of questions, and
-              what fools it fools the victim: networks that learn the same thing err alike.
+   Look for   A crude copy, which agrees with the victim on half of all new pictures, knows where
+              it can be hurt: networks that learn the same thing err alike. (But not as easily as
+              by its own slope: the change must be large, and noise of that size is harmless.)
    Measured   the attack changes >= 3 times as many of the victim's answers as random signs of the
               same size; beside it the same attack by the victim's own slope
 
@@ -74,14 +75,14 @@ int main(int argc, char **argv)
                                          "random signs"};
     example e = example_begin(argc, argv, "attack on a network that one can only ask", NULL,
                               "eps,questions,epochs,data,images"), attacker = e;
-    int images = (int)example_number(&e, "images", 100, 2, 100000), first, k;
+    int images = (int)example_number(&e, "images", 200, 2, 100000), first, k;
     int eps = (int)example_number(&e, "eps", 24, 1, 255);
     double right[3][TRANSFER_POINTS], agreement[TRANSFER_POINTS];
     substitute a;
     cnv_tensor clean = {0}, x = {0};
     panel_sheet sheet = {{0}, 0};
     dataset d;
-    first = (int)example_number(&e, "questions", 12 * images, 1, 100000);
+    first = (int)example_number(&e, "questions", 1000, 1, 100000);
     attack_pictures(&e, first + images, &d);
     if (d.n < 2) example_fail(&e, "needs at least two pictures");
     if (first > d.n - images) first = (d.n + 1) / 2;

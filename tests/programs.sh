@@ -60,6 +60,10 @@ quick() {
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
     scorecam) echo --scenes 1 ;;
+    targeted) echo --images 2 --steps 2 --eps 8 ;;
+    fooling) echo --images 2 --steps 2 ;;
+    transfer) echo --images 2 --questions 4 --epochs 1 ;;
+    physical) echo --images 1 --steps 2 --shots 2 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 5
        elif grep -q 'own options.*images' help; then echo --images 2; fi ;;
     esac
