@@ -74,7 +74,7 @@ struct ascent {
 
     ascent_method method;
     double rate, momentum;
-    cnv_rng rng;
+    cnv_rng rng, before;        /* before the transforms of the latest step */
     int steps;                  /* done so far */
     cnv_tensor seen, slope;     /* the transformed pictures; the gradient at the pictures */
     cnv_tensor m, v;            /* momentum; Adam's means of g and g^2 */
@@ -365,28 +365,26 @@ static inline double ascent_random(ascent *a, double most)
     return most * (2 * cnv_uniform(&a->rng) - 1);
 }
 
-/* A random transform for each picture, as ascent_warp wants it. Shifts are whole pixels. */
-static inline void ascent_shake(ascent *a, int n, double (*map)[4])
+/* A random transform, as ascent_warp wants it. Shifts are whole pixels. */
+static inline void ascent_shake(ascent *a, double map[4])
 {
-    int i;
-    for (i = 0; i < n; i++) {
-        double zoom = pow(a->scale, ascent_random(a, 1));
-        double angle = ascent_random(a, a->turn) * ASCENT_PI / 180;
-        map[i][0] = cos(angle) / zoom, map[i][1] = sin(angle) / zoom;
-        map[i][2] = floor(ascent_random(a, a->jitter) + 0.5);
-        map[i][3] = floor(ascent_random(a, a->jitter) + 0.5);
-    }
+    double zoom = pow(a->scale, ascent_random(a, 1));
+    double angle = ascent_random(a, a->turn) * ASCENT_PI / 180;
+    map[0] = cos(angle) / zoom, map[1] = sin(angle) / zoom;
+    map[2] = floor(ascent_random(a, a->jitter) + 0.5);
+    map[3] = floor(ascent_random(a, a->jitter) + 0.5);
 }
 
-static inline int ascent_shakes(const ascent *a)
+/* The view by jitter, scale and turn: another transform for each picture, the same way back. */
+static inline int ascent_shaken(ascent *a, void *camera, int back, cnv_tensor *x, cnv_tensor *y)
 {
-    return a->jitter > 0 || a->scale > 1 || a->turn > 0;
-}
-
-/* All pictures: x to y, or y's gradient back to x's */
-static inline void ascent_warp_all(double (*map)[4], int back, cnv_tensor *x, cnv_tensor *y)
-{
+    double(*map)[4] = (double(*)[4])malloc((size_t)x->n * sizeof *map);
     int i;
+    (void)camera;
+    if (!map) return 0;
+    if (back) a->rng = a->before;
+    else a->before = a->rng;
+    for (i = 0; i < x->n; i++) ascent_shake(a, map[i]);
     cnv_tensor_fill(back ? x : y, 0);
 #ifdef _OPENMP
 #pragma omp parallel for
@@ -395,6 +393,8 @@ static inline void ascent_warp_all(double (*map)[4], int back, cnv_tensor *x, cn
         cnv_tensor one = cnv_tensor_image(x, i), other = cnv_tensor_image(y, i);
         ascent_warp(map[i], back, &one, &other);
     }
+    free(map);
+    return 1;
 }
 
 /* ---- Regularizers ---- */
@@ -486,19 +486,16 @@ static inline int ascent_tidy(ascent *a)
 /* Fills image, value and grad. */
 static inline int ascent_gradient(ascent *a)
 {
-    int n = a->z.n, shakes = !a->view && ascent_shakes(a), ok;
-    double(*map)[4] = (double(*)[4])malloc((size_t)n * sizeof *map);
-    cnv_tensor *seen = a->view || shakes ? &a->seen : &a->image;
-    ok = map && ascent_render(a) && cnv_tensor_resize(&a->value, n, 1, 1, 1) &&
-         cnv_tensor_resize(seen, n, 3, a->z.h, a->z.w);
-    if (ok && shakes) ascent_shake(a, n, map), ascent_warp_all(map, 0, &a->image, seen);
-    if (ok && a->view) ok = a->view(a, a->camera, 0, &a->image, seen);
-    ok = ok && cnv_forward(a->net, seen, a->upto) && a->objective(a, a->setting) &&
-         cnv_backward(a->net, 0) && cnv_tensor_copy(&a->net->nodes[0].grad, &a->slope);
-    if (ok && shakes) ascent_warp_all(map, 1, &a->slope, &a->net->nodes[0].grad);
-    if (ok && a->view) ok = a->view(a, a->camera, 1, &a->slope, &a->net->nodes[0].grad);
+    int shakes = a->jitter > 0 || a->scale > 1 || a->turn > 0, ok;
+    ascent_view *view = a->view || !shakes ? a->view : ascent_shaken;
+    cnv_tensor *seen = view ? &a->seen : &a->image;
+    ok = ascent_render(a) && cnv_tensor_resize(&a->value, a->z.n, 1, 1, 1) &&
+         cnv_tensor_resize(seen, a->z.n, 3, a->z.h, a->z.w) &&
+         (!view || view(a, a->camera, 0, &a->image, seen)) &&
+         cnv_forward(a->net, seen, a->upto) && a->objective(a, a->setting) &&
+         cnv_backward(a->net, 0) && cnv_tensor_copy(&a->net->nodes[0].grad, &a->slope) &&
+         (!view || view(a, a->camera, 1, &a->slope, &a->net->nodes[0].grad));
     if (ok) ascent_smooth(a);
-    free(map);
     ok = ok && ascent_pull(a);
     if (ok && a->together) ascent_join(a);
     return ok;

@@ -86,11 +86,11 @@ int main(int argc, char **argv)
     example_save(&e, &sheet.picture);
     fgsm_verdict(&e, &x);
     printf("%d pictures%10s", d.n, "eps");
-    for (k = 0; k < FGSM_POINTS; k++) printf("%5d", fgsm_eps[k]);
+    for (k = 0; k < FGSM_POINTS; k++) printf("%6d", fgsm_eps[k]);
     printf(" /255\n%% right, attacked    ");
-    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * right[0][k]);
+    for (k = 0; k < FGSM_POINTS; k++) printf("%6.1f", 100 * right[0][k]);
     printf("\n%% right, random signs");
-    for (k = 0; k < FGSM_POINTS; k++) printf("%5.1f", 100 * right[1][k]);
+    for (k = 0; k < FGSM_POINTS; k++) printf("%6.1f", 100 * right[1][k]);
     printf("\n");
     cnv_tensor_free(&x), dataset_free(&d), panel_end(&sheet), example_end(&e);
     return 0;
