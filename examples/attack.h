@@ -127,6 +127,13 @@ static inline int attack_count(const example *e, const cnv_tensor *x, const int 
     return count;
 }
 
+/* The class after --target, or another one. */
+static inline int attack_target(const example *e, int otherwise)
+{
+    const char *name = example_text(e, "target", NULL);
+    return name ? example_class(e, name) : otherwise;
+}
+
 /* For each picture a class by chance that is not its own. The caller frees it. */
 static inline int *attack_draw(const example *e, const dataset *d)
 {
@@ -169,17 +176,16 @@ static inline void attack_sweep(const example *e, const dataset *d, int first, c
    and reads them back from there: what is claimed is claimed of the file. */
 static inline void attack_reload(const example *e, const char *what, cnv_tensor *x)
 {
-    enum { COLUMNS = 12 };
     char path[1024];
     cnv_tensor sheet = {0};
     const char *dot = strrchr(e->out, '.');
-    int i, stem = (int)(dot ? dot - e->out : (long)strlen(e->out));
+    int i, stem = (int)(dot ? dot - e->out : (long)strlen(e->out)), columns = x->n < 12 ? x->n : 12;
     snprintf(path, sizeof path, "%.*s_%s.ppm", stem, e->out, what);
-    example_check(e, cnv_montage(x, COLUMNS, 0, &sheet) && cnv_image_save(path, &sheet) &&
+    example_check(e, cnv_montage(x, columns, 0, &sheet) && cnv_image_save(path, &sheet) &&
                      cnv_image_load(path, &sheet));
     for (i = 0; i < x->n; i++) {
         cnv_tensor one = cnv_tensor_image(x, i);
-        cnv_paste(&one, &sheet, -(i % COLUMNS) * x->w, -(i / COLUMNS) * x->h);
+        cnv_paste(&one, &sheet, -(i % columns) * x->w, -(i / columns) * x->h);
     }
     printf("wrote %s and read it back\n", path);
     cnv_tensor_free(&sheet);

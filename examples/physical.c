@@ -3,14 +3,15 @@
    Question   Does an adversarial picture still fool when it is seen from elsewhere, in another
               light, out of focus? And can it be made so that it does?
    Formula    x = arg max over |x - x0| <= eps of the mean over t of log P(target | t(x)),
-              t: scale .9-1.4, turn +-22 degrees, shift, tilt, blur, light, noise, drawn anew each
-              step; the mean is one of 12 photographs, and of the steps before by momentum
+              t: scale .9-1.4, turn +-22 degrees, shift, tilt, blur, light, noise; 12 a step
    Paper      Athalye, Engstrom, Ilyas, Kwok: Synthesizing Robust Adversarial Examples (2018),
               section 2.1; Kurakin, Goodfellow, Bengio: in the Physical World (2016)
    Look for   Rows of simulated photographs, framed where they are taken for the target. The plain
               attack works in its file and in a minority of the photographs, the other in most.
    Measured   >= 80% of photographs drawn anew are taken for a target drawn by chance, and >= 2
-              times as many as after plain steps (PGD) of the same size; beside it clean pictures
+              times as many as after plain steps (PGD) of the same size. Tight: over more scenes
+              80% takes a larger eps, of which plain steps profit more; 64 x 64 pixels have little
+              that is too fine for a camera. Beside it clean pictures
 
        cc -O2 -fopenmp examples/physical.c -o build/physical -lm && build/physical --eps 32   */
 #include "attack.h"
@@ -113,11 +114,10 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "an attack that survives print and photograph", NULL,
                               "target,eps,steps,shots,data,images");
-    physical_setting set = {16, 30, 12}, alone;
+    physical_setting set = {14, 30, 12}, alone;
     cnv_tensor x = {0}, plain = {0};
     panel_sheet sheet = {{0}, 0};
-    const char *name = example_text(&e, "target", NULL);
-    int *targets, target = name ? example_class(&e, name) : (e.predicted + 1) % e.classes;
+    int *targets, target = attack_target(&e, (e.predicted + 1) % e.classes);
     double share[4];
     dataset d;
     set.eps = (int)example_number(&e, "eps", set.eps, 1, 255);
@@ -130,8 +130,7 @@ int main(int argc, char **argv)
     example_check(&e, physical(&e, &e.image, target, &set, e.seed, &x) &&
                       physical(&e, &e.image, target, &alone, e.seed, &plain));
     attack_reload(&e, "attacked", &x);
-    example_check(&e, panel_begin(&sheet, 3, 3, "Printed and photographed: an attack in "
-                                                "expectation over transformations") &&
+    example_check(&e, panel_begin(&sheet, 3, 3, "Printed, photographed, and still fooling") &&
                       attack_equation(&sheet, 0, &e, &e.image, &x, set.eps));
     physical_row(&e, &e.image, target, 498, "photographs of the image", &sheet.picture);
     physical_row(&e, &plain, target, 772, "after plain steps on the image", &sheet.picture);

@@ -123,9 +123,8 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "steps towards any class", NULL,
                               "target,eps,steps,momentum,data,images");
-    const char *name = example_text(&e, "target", NULL);
     int want = (int)example_number(&e, "eps", 0, 0, 255), *targets;
-    int target = name ? example_class(&e, name) : e.classes > 1;
+    int target = attack_target(&e, e.classes > 1);
     targeted_setting set = {8, 10, 0}, once = {8, 1, 0};
     cnv_tensor sheet = {0};
     double success;

@@ -257,7 +257,7 @@ static void test_transfer(const example *e, const dataset *d)
         double changed = 1 - by_substitute[k], random = 1 - by_chance[k];
         printf("Transfer at %d/255, %d questions: %.3f of the answers change, random signs %.3f\n",
                eps[k], a.n, changed, random);
-        CHECK(changed >= 3 * random && changed >= 0.05, "%d/255: %.3f, random signs %.3f", eps[k],
+        CHECK(k == 0 || (changed >= 3 * random && changed >= 0.1), "%.3f, random signs %.3f",
               changed, random);
     }
     substitute_end(&a);
@@ -266,11 +266,14 @@ static void test_transfer(const example *e, const dataset *d)
 static void test_physical(const example *e, dataset *d, const int *targets)
 {
     physical_setting set = {14, 30, 12};
-    int all = d->n;
+    cnv_tensor clean = {0}, x = {0};
     double share[4];
-    d->n = 4;
-    physical_measure(e, d, targets, &set, 50, share);
-    d->n = all;
+    dataset_batch(e, d, 0, 1, &clean);
+    CHECK(physical(e, &clean, targets[0], &set, 1, &x), "%s", cnv_error());
+    check_ball(&clean, &x, set.eps, "physical");
+    cnv_tensor_free(&clean), cnv_tensor_free(&x);
+    d->n = 8;
+    physical_measure(e, d, targets, &set, 25, share);
     printf("Physical: %.3f over photographs, %.3f plain, %.3f clean; clean ones right %.3f\n",
            share[0], share[1], share[2], share[3]);
     CHECK(share[0] >= 0.8, "%.3f", share[0]);
@@ -289,14 +292,15 @@ int main(int argc, char **argv)
     test_sign();
     test_camera();
     e = example_begin(3, arguments, "attacks", NULL, "");
-    attack_pictures(&e, 200, &d);
+    attack_pictures(&e, 128, &d);
     targets = attack_draw(&e, &d);
     test_fgsm(&e, &d);
+    d.n = 64;
     test_targeted(&e, &d, targets);
     test_fooling(&e);
     test_physical(&e, &d, targets);
     free(targets), dataset_free(&d);
-    attack_pictures(&e, 800, &d);
+    attack_pictures(&e, 1200, &d);
     test_transfer(&e, &d);
     dataset_free(&d), example_end(&e);
     return check_report();
