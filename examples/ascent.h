@@ -3,9 +3,11 @@
 
      objective      what there shall be more of: seeds at one node or several
      picture        pixels, or waves: cosines of all frequencies, in colours that vary apart
-     transforms     a random shift, scale and turn before each step, so that no single pixel counts
-     regularizers   decay, total variation; now and then a blur, or small pixels set to grey
-     optimizer      plain steps of g / mean |g|, momentum, Adam, or L-BFGS
+     transforms     a random shift, scale and turn before each step, so that no single pixel counts;
+                    or any other way to look at the picture
+     regularizers   decay, total variation; now and then a blur, or small pixels set to grey; a
+                    picture that all others stay near to
+     optimizer      plain steps of g / mean |g|, momentum, its signs, Adam, or L-BFGS
 
        ascent a = ascent_of(&e, e.logits, ascent_units, units);
        a.waves = 1, a.jitter = 4, a.method = ASCENT_ADAM, a.rate = 0.05;
@@ -25,13 +27,19 @@
 
 #define ASCENT_PI 3.14159265358979
 enum { ASCENT_MEMORY = 20 }; /* the steps that L-BFGS remembers */
-typedef enum { ASCENT_PLAIN, ASCENT_MOMENTUM, ASCENT_ADAM, ASCENT_LBFGS } ascent_method;
+typedef enum {
+    ASCENT_PLAIN, ASCENT_MOMENTUM, ASCENT_SIGN, ASCENT_ADAM, ASCENT_LBFGS
+} ascent_method;
 
 typedef struct ascent ascent;
 
 /* After a forward pass: writes d(objective)/d(node) into cnv_seed(a->net, node), for one node or
    more, and the objective of each picture into a->value. Returns 1, or 0 with cnv_error(). */
 typedef int ascent_objective(ascent *a, void *setting);
+
+/* How the network sees the pictures: fills y, of x's size, from x. back: fills x with the slope at
+   the pictures from y, that at what was seen; y may be overwritten. Returns 1 or 0. */
+typedef int ascent_view(ascent *a, void *camera, int back, cnv_tensor *x, cnv_tensor *y);
 
 struct ascent {
     cnv_net *net;
@@ -49,6 +57,10 @@ struct ascent {
 
     double jitter, scale, turn; /* each step: shift by up to so many pixels, scale by up to this
                                    factor and its inverse, turn by up to so many degrees */
+    ascent_view *view;          /* or NULL; takes the place of these three */
+    void *camera;               /* for the view */
+    int together;               /* 1: z holds n times the same picture, for n views of it, and all
+                                   move as one */
     double decay;               /* z shrinks by this share in each step: with plain steps of `rate`
                                    that is a penalty of lambda |z|^2, lambda = decay / (2 rate) */
     double variation;           /* times the sum of squared differences of neighbours: a penalty */
@@ -57,10 +69,12 @@ struct ascent {
     double clip_norm;           /* after each step, this share of the pixels becomes grey: those of
                                    the least |pixel| ... */
     double clip_contribution;   /* ... or those that contribute least, of the least |pixel * g| */
+    const cnv_tensor *around;   /* or NULL: [n,3,h,w]; each number of z stays ... */
+    double reach;               /* ... within so much of it; not with waves */
 
     ascent_method method;
     double rate, momentum;
-    cnv_rng rng;
+    cnv_rng rng, before;        /* before the transforms of the latest step */
     int steps;                  /* done so far */
     cnv_tensor seen, slope;     /* the transformed pictures; the gradient at the pictures */
     cnv_tensor m, v;            /* momentum; Adam's means of g and g^2 */
@@ -280,6 +294,18 @@ static inline int ascent_tie(ascent *a)
     return sum != NULL;
 }
 
+/* The gradient of every picture becomes the mean of all. */
+static inline void ascent_join(ascent *a)
+{
+    int i, n, size = 3 * a->grad.h * a->grad.w;
+    for (i = 0; i < size; i++) {
+        float *g = a->grad.data + i;
+        double sum = 0;
+        for (n = 0; n < a->grad.n; n++) sum += (double)g[n * size];
+        for (n = 0; n < a->grad.n; n++) g[n * size] = (float)(sum / a->grad.n);
+    }
+}
+
 /* grad, at z, from the slope at the pictures */
 static inline int ascent_pull(ascent *a)
 {
@@ -301,27 +327,35 @@ static inline int ascent_mirror(int i, int size)
     return i;
 }
 
-/* y(p) = x(turn * (p - middle) + middle + shift), between pixels bilinear, mirrored at the borders;
-   or its adjoint: adds to x what y hears from it. map: {cos, sin, shift x, shift y} */
+/* Adds to pixel i of y what stands at (across, down) in x, between pixels bilinear, mirrored at the
+   borders; or the adjoint: adds to x what that pixel of y hears from it. */
+static inline void ascent_sample(double across, double down, int back, cnv_tensor *x, cnv_tensor *y,
+                                 int i)
+{
+    int c, k, left = (int)floor(across), top = (int)floor(down), plane = x->h * x->w;
+    for (k = 0; k < 4; k++) {
+        int column = left + (k & 1), row = top + (k >> 1);
+        double share = (1 - fabs(across - column)) * (1 - fabs(down - row));
+        if (share <= 0) continue;
+        column = ascent_mirror(column, x->w), row = ascent_mirror(row, x->h);
+        for (c = 0; c < x->c; c++) {
+            float *from = x->data + c * plane + row * x->w + column;
+            float *to = y->data + c * plane + i;
+            if (back) *from += (float)share * *to;
+            else *to += (float)share * *from;
+        }
+    }
+}
+
+/* y(p) = x(turn * (p - middle) + middle + shift), or its adjoint; adds to y, or to x. map: {cos,
+   sin, shift x, shift y} */
 static inline void ascent_warp(const double map[4], int back, cnv_tensor *x, cnv_tensor *y)
 {
-    int i, c, k, h = x->h, w = x->w, plane = h * w;
-    for (i = 0; i < plane; i++) {
+    int i, h = x->h, w = x->w;
+    for (i = 0; i < h * w; i++) {
         double u = i % w - (w - 1) / 2.0, v = i / w - (h - 1) / 2.0;
-        double across = map[0] * u - map[1] * v + (w - 1) / 2.0 + map[2];
-        double down = map[1] * u + map[0] * v + (h - 1) / 2.0 + map[3];
-        int left = (int)floor(across), top = (int)floor(down);
-        for (k = 0; k < 4; k++) {
-            int column = left + (k & 1), row = top + (k >> 1);
-            double share = (1 - fabs(across - column)) * (1 - fabs(down - row));
-            if (share <= 0) continue;
-            column = ascent_mirror(column, w), row = ascent_mirror(row, h);
-            for (c = 0; c < x->c; c++) {
-                float *from = x->data + c * plane + row * w + column, *to = y->data + c * plane + i;
-                if (back) *from += (float)share * *to;
-                else *to += (float)share * *from;
-            }
-        }
+        ascent_sample(map[0] * u - map[1] * v + (w - 1) / 2.0 + map[2],
+                      map[1] * u + map[0] * v + (h - 1) / 2.0 + map[3], back, x, y, i);
     }
 }
 
@@ -331,28 +365,26 @@ static inline double ascent_random(ascent *a, double most)
     return most * (2 * cnv_uniform(&a->rng) - 1);
 }
 
-/* A random transform for each picture, as ascent_warp wants it. Shifts are whole pixels. */
-static inline void ascent_shake(ascent *a, int n, double (*map)[4])
+/* A random transform, as ascent_warp wants it. Shifts are whole pixels. */
+static inline void ascent_shake(ascent *a, double map[4])
 {
-    int i;
-    for (i = 0; i < n; i++) {
-        double zoom = pow(a->scale, ascent_random(a, 1));
-        double angle = ascent_random(a, a->turn) * ASCENT_PI / 180;
-        map[i][0] = cos(angle) / zoom, map[i][1] = sin(angle) / zoom;
-        map[i][2] = floor(ascent_random(a, a->jitter) + 0.5);
-        map[i][3] = floor(ascent_random(a, a->jitter) + 0.5);
-    }
+    double zoom = pow(a->scale, ascent_random(a, 1));
+    double angle = ascent_random(a, a->turn) * ASCENT_PI / 180;
+    map[0] = cos(angle) / zoom, map[1] = sin(angle) / zoom;
+    map[2] = floor(ascent_random(a, a->jitter) + 0.5);
+    map[3] = floor(ascent_random(a, a->jitter) + 0.5);
 }
 
-static inline int ascent_shakes(const ascent *a)
+/* The view by jitter, scale and turn: another transform for each picture, the same way back. */
+static inline int ascent_shaken(ascent *a, void *camera, int back, cnv_tensor *x, cnv_tensor *y)
 {
-    return a->jitter > 0 || a->scale > 1 || a->turn > 0;
-}
-
-/* All pictures: x to y, or y's gradient back to x's */
-static inline void ascent_warp_all(double (*map)[4], int back, cnv_tensor *x, cnv_tensor *y)
-{
+    double(*map)[4] = (double(*)[4])malloc((size_t)x->n * sizeof *map);
     int i;
+    (void)camera;
+    if (!map) return 0;
+    if (back) a->rng = a->before;
+    else a->before = a->rng;
+    for (i = 0; i < x->n; i++) ascent_shake(a, map[i]);
     cnv_tensor_fill(back ? x : y, 0);
 #ifdef _OPENMP
 #pragma omp parallel for
@@ -361,6 +393,8 @@ static inline void ascent_warp_all(double (*map)[4], int back, cnv_tensor *x, cn
         cnv_tensor one = cnv_tensor_image(x, i), other = cnv_tensor_image(y, i);
         ascent_warp(map[i], back, &one, &other);
     }
+    free(map);
+    return 1;
 }
 
 /* ---- Regularizers ---- */
@@ -419,6 +453,17 @@ static inline int ascent_clip(ascent *a, double share, int contribution)
     return ok;
 }
 
+/* Each number of z to within `reach` of that of `around`. */
+static inline void ascent_near(ascent *a)
+{
+    size_t i, size = cnv_tensor_size(&a->z);
+    float reach = (float)a->reach;
+    for (i = 0; i < size; i++) {
+        float middle = a->around->data[i];
+        a->z.data[i] = fminf(middle + reach, fmaxf(middle - reach, a->z.data[i]));
+    }
+}
+
 /* What happens to z after a step; pixels stay in [0,1]. */
 static inline int ascent_tidy(ascent *a)
 {
@@ -431,6 +476,7 @@ static inline int ascent_tidy(ascent *a)
         return 0;
     if (a->clip_norm > 0 && !ascent_clip(a, a->clip_norm, 0)) return 0;
     if (a->clip_contribution > 0 && !ascent_clip(a, a->clip_contribution, 1)) return 0;
+    if (a->around) ascent_near(a);
     for (i = 0; i < size; i++) a->z.data[i] = fminf(1, fmaxf(0, a->z.data[i]));
     return 1;
 }
@@ -440,35 +486,38 @@ static inline int ascent_tidy(ascent *a)
 /* Fills image, value and grad. */
 static inline int ascent_gradient(ascent *a)
 {
-    int n = a->z.n, shakes = ascent_shakes(a), ok;
-    double(*map)[4] = (double(*)[4])malloc((size_t)n * sizeof *map);
-    cnv_tensor *seen = shakes ? &a->seen : &a->image;
-    ok = map && ascent_render(a) && cnv_tensor_resize(&a->value, n, 1, 1, 1) &&
-         cnv_tensor_resize(seen, n, 3, a->z.h, a->z.w);
-    if (ok && shakes) ascent_shake(a, n, map), ascent_warp_all(map, 0, &a->image, seen);
-    ok = ok && cnv_forward(a->net, seen, a->upto) && a->objective(a, a->setting) &&
-         cnv_backward(a->net, 0) && cnv_tensor_copy(&a->net->nodes[0].grad, &a->slope);
-    if (ok && shakes) ascent_warp_all(map, 1, &a->slope, &a->net->nodes[0].grad);
+    int shakes = a->jitter > 0 || a->scale > 1 || a->turn > 0, ok;
+    ascent_view *view = a->view || !shakes ? a->view : ascent_shaken;
+    cnv_tensor *seen = view ? &a->seen : &a->image;
+    ok = ascent_render(a) && cnv_tensor_resize(&a->value, a->z.n, 1, 1, 1) &&
+         cnv_tensor_resize(seen, a->z.n, 3, a->z.h, a->z.w) &&
+         (!view || view(a, a->camera, 0, &a->image, seen)) &&
+         cnv_forward(a->net, seen, a->upto) && a->objective(a, a->setting) &&
+         cnv_backward(a->net, 0) && cnv_tensor_copy(&a->net->nodes[0].grad, &a->slope) &&
+         (!view || view(a, a->camera, 1, &a->slope, &a->net->nodes[0].grad));
     if (ok) ascent_smooth(a);
-    free(map);
-    return ok && ascent_pull(a);
+    ok = ok && ascent_pull(a);
+    if (ok && a->together) ascent_join(a);
+    return ok;
 }
 
 /* ---- Optimizers ---- */
 
-/* z += rate * g / mean |g|, for each picture by itself; with momentum, of m = momentum * m + g. */
+/* z += rate * g / mean |g|, for each picture by itself; with momentum of m = momentum * m + that,
+   or of m's sign (Dong et al. 2017). */
 static inline int ascent_plain(ascent *a)
 {
     int n, i, size = 3 * a->z.h * a->z.w;
-    double keep = a->method == ASCENT_MOMENTUM ? a->momentum : 0;
+    double keep = a->method == ASCENT_PLAIN ? 0 : a->momentum;
     for (n = 0; n < a->z.n; n++) {
         float *z = cnv_tensor_image(&a->z, n).data, *g = cnv_tensor_image(&a->grad, n).data;
         float *m = cnv_tensor_image(&a->m, n).data;
         double mean = 1e-30;
         for (i = 0; i < size; i++) mean += fabs((double)g[i]) / size;
         for (i = 0; i < size; i++) {
-            m[i] = (float)(keep * (double)m[i] + (double)g[i] / mean);
-            z[i] += (float)a->rate * m[i];
+            float way = m[i] = (float)(keep * (double)m[i] + (double)g[i] / mean);
+            if (a->method == ASCENT_SIGN) way = (float)((way > 0) - (way < 0));
+            z[i] += (float)a->rate * way;
         }
     }
     return 1;

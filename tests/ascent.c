@@ -217,6 +217,88 @@ static void test_ties(void)
     cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
 }
 
+/* Steps of signs stay in the ball, reach its surface, and go where momentum says. */
+static void test_ball(void)
+{
+    int top, i, step, size = 2 * 3 * 6 * 5, inside = 0;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor start = {0}, before = {0}, sum = {0};
+    units[0].x = 1;
+    CHECK(ascent_start(&a, 2, 6, 5, 0.05) && cnv_tensor_copy(&a.z, &start) &&
+          cnv_tensor_copy(&a.z, &sum), "%s", cnv_error());
+    a.method = ASCENT_SIGN, a.momentum = 0.5, a.rate = 0.01, a.around = &start, a.reach = 0.02;
+    for (step = 0; step < 6; step++) {
+        CHECK(cnv_tensor_copy(&a.z, &before) && ascent_step(&a), "%s", cnv_error());
+        for (i = 0; i < size; i++) {
+            double mean = 0, g = (double)a.grad.data[i], m, to;
+            int k, first = i / (size / 2) * (size / 2);
+            for (k = 0; k < size / 2; k++)
+                mean += fabs((double)a.grad.data[first + k]) / (size / 2);
+            m = 0.5 * (step ? (double)sum.data[i] : 0) + g / mean, sum.data[i] = (float)m;
+            to = (double)before.data[i] + (m > 0 ? 0.01 : m < 0 ? -0.01 : 0);
+            to = fmin((double)start.data[i] + 0.02, fmax((double)start.data[i] - 0.02, to));
+            CHECK(fabs((double)a.z.data[i] - to) < 1e-6, "step %d, number %d: %g, not %g", step, i,
+                  (double)a.z.data[i], to);
+        }
+    }
+    for (i = size / 2; i < size; i++) inside += fabsf(a.z.data[i] - start.data[i]) < 0.0199f;
+    CHECK(inside < 9, "%d of %d numbers have not reached the surface", inside, size / 2);
+    cnv_tensor_free(&start), cnv_tensor_free(&before), cnv_tensor_free(&sum);
+    ascent_end(&a), cnv_net_free(net);
+}
+
+/* Upside down, and each picture darker than the one before. */
+static int hang(ascent *a, void *camera, int back, cnv_tensor *x, cnv_tensor *y)
+{
+    int n, i, size = 3 * x->h * x->w;
+    for (n = 0; n < x->n; n++)
+        for (i = 0; i < size; i++) {
+            float dim = *(float *)camera / (float)(n + 1), *up = x->data + n * size + i;
+            float *down = y->data + (n + 1) * size - 1 - i;
+            if (back) *up = dim * *down;
+            else *down = dim * *up;
+        }
+    return a != NULL;
+}
+
+/* The gradient through a view of one's own, and that of one picture in two views: their mean. */
+static void test_views(int together)
+{
+    enum { SIZE = 3 * 6 * 5 };
+    int top, i, n;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor slope = {0};
+    cnv_rng rng = cnv_rng_seed(3);
+    float dim = 0.7f;
+    units[0].x = 1;
+    a.view = hang, a.camera = &dim, a.together = together;
+    CHECK(ascent_start(&a, 2, 6, 5, 0.1), "%s", cnv_error());
+    if (together) memcpy(a.z.data + SIZE, a.z.data, SIZE * sizeof(float));
+    value_at(&a, rng);
+    CHECK(cnv_tensor_copy(&a.grad, &slope), "%s", cnv_error());
+    for (i = 0; i < (together ? 1 : 2) * SIZE; i++) {
+        double step = 1.0 / 64, up, down;
+        float was = a.z.data[i];
+        for (n = 0; n <= together; n++) a.z.data[n * SIZE + i] = was + (float)step;
+        up = value_at(&a, rng);
+        for (n = 0; n <= together; n++) a.z.data[n * SIZE + i] = was - (float)step;
+        down = value_at(&a, rng);
+        for (n = 0; n <= together; n++) a.z.data[n * SIZE + i] = was;
+        up /= 1 + together, down /= 1 + together;
+        CHECK(fabs((up - down) / (2 * step) - (double)slope.data[i]) <
+              0.02 * fabs((double)slope.data[i]) + 1e-4, "together %d, number %d: slope %g, "
+              "difference quotient %g", together, i, (double)slope.data[i],
+              (up - down) / (2 * step));
+        CHECK(!together || slope.data[i] == slope.data[SIZE + i], "apart");
+    }
+    CHECK(ascent_dot(&slope, &slope) > 1e-4, "no slope");
+    cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
+}
+
 int main(void)
 {
     test_log_p();
@@ -227,6 +309,9 @@ int main(void)
     test_gradient(0, 0, 1, 0, 0.5);
     test_gradient(1, 0, 1, 0, 0);
     test_gradient(1, 3, 1.3, 20, 0.5);
+    test_views(0);
+    test_views(1);
+    test_ball();
     test_optimizers();
     test_regularizers();
     return check_report();

@@ -62,7 +62,11 @@ quick() {
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
-    compare) echo --scenes 1 ;;
+    scorecam | compare) echo --scenes 1 ;;
+    targeted) echo --images 2 --steps 2 --eps 8 ;;
+    fooling) echo --images 2 --steps 2 ;;
+    transfer) echo --images 2 --questions 4 --epochs 1 ;;
+    physical) echo --images 1 --steps 2 --shots 2 ;;
     *) if grep -q 'own options.*scenes' help; then echo --scenes 2
        elif grep -q 'own options.*images' help; then echo --images 4; fi ;;
     esac
