@@ -650,8 +650,9 @@ static inline int ascent_grams(const cnv_tensor *out, cnv_tensor *grams, double 
     int i, ok = cnv_tensor_resize(grams, out->n, out->c, out->c, 1);
     size_t k, size = (size_t)out->c * (size_t)out->c;
     for (i = 0; ok && i < out->n; i++) {
-        cnv_tensor f = cnv_tensor_view(cnv_tensor_image(out, i).data, out->c, out->h * out->w, 1, 1);
-        cnv_tensor gram = cnv_tensor_view(cnv_tensor_image(grams, i).data, out->c, out->c, 1, 1);
+        int c = out->c;
+        cnv_tensor f = cnv_tensor_view(cnv_tensor_image(out, i).data, c, out->h * out->w, 1, 1);
+        cnv_tensor gram = cnv_tensor_view(cnv_tensor_image(grams, i).data, c, c, 1, 1);
         ok = cnv_linear_forward(&f, &f, NULL, &gram, NULL);
         lengths[i] = ok ? sqrt(ascent_dot(&gram, &gram)) + 1e-30 : 1;
         for (k = 0; ok && k < size; k++) gram.data[k] /= (float)lengths[i];
@@ -664,24 +665,24 @@ static inline int ascent_grams(const cnv_tensor *out, cnv_tensor *grams, double 
 static inline int ascent_differ(ascent *a, ascent_diversity *d, const cnv_tensor *grams, int i,
                                 double length)
 {
-    cnv_tensor f = cnv_tensor_image(&a->net->nodes[d->node].out, i), *seed, own, slope = {0};
-    cnv_tensor own_gram = cnv_tensor_image(grams, i), others = {0};
+    cnv_tensor f = cnv_tensor_image(&a->net->nodes[d->node].out, i), slope = {0}, others = {0};
+    cnv_tensor own = cnv_tensor_image(grams, i), *seed = cnv_seed(a->net, d->node), to;
     cnv_window one = cnv_square(1, 1, 0);
-    int k, first = i - i % d->among, last = first + d->among < grams->n ? first + d->among : grams->n;
-    double scale = d->weight / (last - first > 1 ? last - first - 1 : 1), cosines;
-    int ok = (seed = cnv_seed(a->net, d->node)) != NULL &&
-             cnv_tensor_resize(&others, grams->c, grams->c, 1, 1);
+    int k, first = i - i % d->among, count = grams->n - first < d->among ? grams->n - first
+                                                                        : d->among;
+    double each = 1.0 / (count > 1 ? count - 1 : 1), cosines;
+    int ok = seed && cnv_tensor_resize(&others, grams->c, grams->c, 1, 1);
     if (!ok) return 0;
-    own = cnv_tensor_image(seed, i), cnv_tensor_fill(&others, 0);
-    for (k = first; k < last; k++) {
+    cnv_tensor_fill(&others, 0);
+    for (k = first; k < first + count; k++) {
         cnv_tensor other = cnv_tensor_image(grams, k);
-        if (k != i) ascent_add(1, &other, &others);
+        if (k != i) ascent_add(each, &other, &others);
     }
-    cosines = ascent_dot(&others, &own_gram), ascent_add(-cosines, &own_gram, &others);
+    cosines = ascent_dot(&others, &own), ascent_add(-cosines, &own, &others);
     ok = cnv_conv2d_forward(&f, &others, NULL, &one, 1, &slope, NULL);
-    if (ok) ascent_add(-4 * scale / length, &slope, &own);
-    a->value.data[i] -= (float)(scale * cosines);
-    d->cosine += cosines / (last - first > 1 ? last - first - 1 : 1) / grams->n;
+    to = cnv_tensor_image(seed, i);
+    if (ok) ascent_add(-4 * d->weight / length, &slope, &to);
+    a->value.data[i] -= (float)(d->weight * cosines), d->cosine += cosines / grams->n;
     cnv_tensor_free(&others), cnv_tensor_free(&slope);
     return ok;
 }

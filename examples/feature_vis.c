@@ -20,7 +20,7 @@
 
        cc -O2 -fopenmp examples/feature_vis.c -o build/feature_vis -lm && build/feature_vis
 
-   Own options: --images N to search (1000), --data FOLDER to search them in, --steps N (64),
+   Own options: --images N to search (1000), --data FOLDER to search them in, --steps N (48),
    --objective channel for the units' pictures; for the last row --layer, --channel K, --group
    3,17,40 (channels) and --diversity WEIGHT (of the unit's best activation, 1).                */
 #include "panel.h"
@@ -47,19 +47,9 @@ typedef struct {
     const dataset *d;
     int steps, everywhere;      /* everywhere: the mean over all places, not the middle one */
     float *v;                   /* room for UNITS directions */
-    int units, better, noise;   /* how many there are; pictures, and noise, that beat the data set */
+    int units, better, noise;   /* how many were shown; whose picture, and noise, beat the data */
     cnv_tensor sheet;
 } feature_sheet;
-
-/* How many of n units are more excited by the pictures of the last forward pass than by the best of
-   the data set. */
-static int feature_vis_better(const cnv_net *net, int node, const units *u, const int *unit, int n)
-{
-    int i, better = 0;
-    for (i = 0; i < n; i++)
-        better += vision_greatest(net, node, i, unit[i]) > (double)units_of(u, unit[i])->value;
-    return better;
-}
 
 /* n units of a node in rows from y on; counts how many beat the data set, and the control. */
 static void feature_vis_rows(feature_sheet *s, int node, const units *u, const int *unit, int n,
@@ -79,9 +69,9 @@ static void feature_vis_rows(feature_sheet *s, int node, const units *u, const i
     for (i = 0; i < n; i++)
         vision_unit(s->e, s->d, node, u, unit[i], &a.image, i, s->everywhere, TILE,
                     PANEL_MARGIN + i % COLUMNS * STEP, y + 24 + i / COLUMNS * ROW, &s->sheet);
-    s->units += n, s->better += feature_vis_better(net, node, u, unit, n);
+    s->units += n, s->better += vision_better(net, node, u, unit, n);
     example_check(s->e, vision_noise(&a));
-    s->noise += feature_vis_better(net, node, u, unit, n);
+    s->noise += vision_better(net, node, u, unit, n);
     ascent_end(&a);
 }
 
@@ -121,11 +111,11 @@ int main(int argc, char **argv)
     example e = example_begin(argc, argv, "pictures made for single units", NULL,
                               "images,data,steps,objective,channel,group,diversity");
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 1, 1e6));
-    feature_sheet s = {NULL, NULL, 64, 0, NULL, 0, 0, 0, {NULL, 0, 0, 0, 0, 0}};
+    feature_sheet s = {NULL, NULL, 48, 0, NULL, 0, 0, 0, {NULL, 0, 0, 0, 0, 0}};
     int node[ROWS + 1], maps[ROWS + 1], unit[UNITS], n, i, group, most = COLUMNS;
     units u[ROWS + 1];
     char text[128];
-    s.e = &e, s.d = &d, s.steps = (int)example_number(&e, "steps", 64, 1, 1e5);
+    s.e = &e, s.d = &d, s.steps = (int)example_number(&e, "steps", 48, 1, 1e5);
     s.everywhere = !strcmp(example_text(&e, "objective", "neuron"), "channel");
     n = example_text(&e, "layer", NULL) ? 0 : vision_layers(&e, node, ROWS);
     if (!n) n = 1, most = UNITS, node[0] = e.layer;

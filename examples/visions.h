@@ -54,6 +54,17 @@ static inline double vision_greatest(const cnv_net *net, int node, int i, int k)
     return high;
 }
 
+/* How many of n units are more excited by the pictures of the last forward pass than by the best of
+   the data set. */
+static inline int vision_better(const cnv_net *net, int node, const units *u, const int *unit,
+                                int n)
+{
+    int i, better = 0;
+    for (i = 0; i < n; i++)
+        better += vision_greatest(net, node, i, unit[i]) > (double)units_of(u, unit[i])->value;
+    return better;
+}
+
 /* What the neuron at (y,x) of a node sees, and half as much around it, as a square inside of the
    picture. */
 static inline units_box vision_field(const cnv_net *net, int node, int y, int x)

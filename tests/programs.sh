@@ -56,6 +56,8 @@ quick() {
     train) echo --images 640 --scenes 200 ;;
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
+    feature_vis) echo --images 20 --steps 2 ;;
+    building_blocks) echo --steps 2 --scenes 1 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
