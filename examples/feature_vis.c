@@ -60,6 +60,7 @@ static void feature_vis_rows(feature_sheet *s, int node, const units *u, const i
     ascent_diversity wanted = {NULL, NULL, 0, 1, 0, 0};
     ascent a;
     int i;
+    if (!n) return; /* all are dead */
     for (i = 0; i < n; i++)
         direction[i] = vision_direction(net, node, unit + i, 1, s->everywhere,
                                         s->v + i * u->channels);
@@ -114,9 +115,12 @@ int main(int argc, char **argv)
     feature_sheet s = {NULL, NULL, 48, 0, NULL, 0, 0, 0, {NULL, 0, 0, 0, 0, 0}};
     int node[ROWS + 1], maps[ROWS + 1], unit[UNITS], n, i, group, most = COLUMNS;
     units u[ROWS + 1];
+    const char *objective = example_text(&e, "objective", "neuron");
     char text[128];
     s.e = &e, s.d = &d, s.steps = (int)example_number(&e, "steps", 48, 1, 1e5);
-    s.everywhere = !strcmp(example_text(&e, "objective", "neuron"), "channel");
+    s.everywhere = !strcmp(objective, "channel");
+    if (!s.everywhere && strcmp(objective, "neuron"))
+        example_fail(&e, "--objective is neuron or channel, got \"%s\"", objective);
     n = example_text(&e, "layer", NULL) ? 0 : vision_layers(&e, node, ROWS);
     if (!n) n = 1, most = UNITS, node[0] = e.layer;
     for (node[n] = e.layer, i = 0; i <= n; i++) maps[i] = example_feature_maps(e.net, node[i]);

@@ -245,7 +245,8 @@ static void test_nmf_error(void)
     cnv_tensor_fill(&v, 0);
     CHECK(nmf_start(&n, &v, 2, 3), "%s", cnv_error());
     nmf_step(&n), nmf_step(&n), nmf_normalize(&n);
-    for (i = 0; i < 2 * P; i++) CHECK(n.maps.data[i] == 0, "of nothing: %g", (double)n.maps.data[i]);
+    for (i = 0; i < 2 * P; i++)
+        CHECK(n.maps.data[i] == 0, "of nothing: %g", (double)n.maps.data[i]);
     nmf_end(&n), cnv_tensor_free(&v);
 }
 
@@ -319,7 +320,8 @@ static void test_places(void)
 static void test_feature_vis(const example *e, const dataset *d)
 {
     enum { EACH = 8 };
-    int node[5], maps[5], unit[EACH], n = vision_layers(e, node, 5), i, k, all = 0, good = 0, noise = 0;
+    int node[5], maps[5], unit[EACH], n = vision_layers(e, node, 5);
+    int i, k, all = 0, good = 0, noise = 0;
     ascent_direction direction[EACH];
     ascent_diversity wanted = {NULL, NULL, 0, 1, 0, 0};
     float *v = vision_room(e, node, n, EACH);
@@ -353,6 +355,30 @@ static void test_feature_vis(const example *e, const dataset *d)
            wanted.cosine);
     CHECK(wanted.cosine < alone - 0.2, "%g, alone %g", wanted.cosine, alone);
     ascent_end(&a), units_free(u, n), free(v);
+}
+
+/* What is shown of a picture is a square inside of it, with all of what the neuron sees, unless the
+   picture is smaller. */
+static void test_fields(const example *e)
+{
+    static const char *const names[] = {"conv1", "conv2", "conv3", "conv4", "fc5"};
+    int i, k, last = 0;
+    for (i = 0; i < 5; i++) {
+        int node = cnv_find(e->net, names[i]), h = e->net->nodes[node].out.h;
+        for (k = 0; k < 9; k++) {
+            int y = k / 3 * (h - 1) / 2, x = k % 3 * (h - 1) / 2;
+            units_box box = vision_field(e->net, node, y, x);
+            units_box seen = units_field(e->net, node, y, x, 0);
+            CHECK(box.w == box.h && box.x >= 0 && box.y >= 0 && box.x + box.w <= 64 &&
+                  box.y + box.h <= 64, "%s: %d x %d at %d, %d", names[i], box.w, box.h, box.x,
+                  box.y);
+            CHECK(box.x <= seen.x && box.y <= seen.y && box.x + box.w >= seen.x + seen.w &&
+                  box.y + box.h >= seen.y + seen.h, "%s: %d x %d at %d, %d sees more", names[i],
+                  box.w, box.h, box.x, box.y);
+            CHECK(box.w >= last, "%s shows less than the layer before", names[i]);
+            last = k == 8 ? box.w : last;
+        }
+    }
 }
 
 /* The same seed gives the same pictures. */
@@ -423,6 +449,7 @@ int main(int argc, char **argv)
     test_nmf_error();
     test_effects();
     test_places();
+    test_fields(&e);
     test_seed(&e);
     test_building_blocks(&e, 60);
     d = dataset_of(&e, 500);
