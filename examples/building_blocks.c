@@ -16,10 +16,10 @@
               greatest effect points at the object, and covers it, better than the same map with its
               places shuffled, than a group at random, edges and a blob in the middle
 
-       cc -O2 -fopenmp examples/building_blocks.c -o build/building_blocks -lm
+   Own options: --groups N (6), --steps N (64) of the pictures, --scenes N to measure on (60).
+   Try --class car, face or butterfly, and --layer conv3.
 
-   Try --class car, face, butterfly; --layer conv3; --seed 2.
-   Own options: --groups N (6), --steps N (64) of the pictures, --scenes N to measure on (60).   */
+       cc -O2 -fopenmp examples/building_blocks.c -o build/building_blocks -lm                    */
 #include "blocks.h"
 #include "truth.h"
 

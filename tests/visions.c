@@ -71,7 +71,7 @@ static double gram_cosine(const cnv_tensor *out, int i, int k)
 }
 
 /* Five pictures, of which three and two belong together. */
-static void test_objectives(void)
+static void test_objectives(int waves)
 {
     static const float v[3] = {1, -2, 0.5f};
     enum { N = 5 };
@@ -87,7 +87,8 @@ static void test_objectives(void)
     for (i = 0; i < N; i++) d[i].node = top, d[i].v = v, d[i].y = i % 2 ? -1 : 2, d[i].x = i - 1;
     diversity.setting = d, diversity.node = below;
     a = ascent_of(&e, top, ascent_directions, d);
-    CHECK(ascent_start(&a, N, 8, 9, 0.2), "%s", cnv_error());
+    a.waves = waves, a.spectrum = 0.85;
+    CHECK(ascent_start(&a, N, 8, 9, waves ? 1 : 0.2), "%s", cnv_error());
     check_slope(&a, "directions");
     for (i = 0; i < N; i++) { /* against the definition */
         double sum = 0;
@@ -101,9 +102,9 @@ static void test_objectives(void)
         plain[i] = (double)a.value.data[i];
         CHECK(fabs(plain[i] - sum / count) < 1e-4, "picture %d: %g, %g", i, plain[i], sum / count);
     }
-    a.objective = ascent_diverse, a.setting = &diversity;
-    check_slope(&a, "diversity");
-    value_at(&a);
+    a.objective = ascent_diverse, a.setting = &diversity, diversity.weight = 50;
+    check_slope(&a, "diversity"); /* is most of the slope */
+    diversity.weight = 0.7, value_at(&a);
     out = &net->nodes[below].out;
     for (wanted = 0, i = 0; i < N; i++) {
         double cosines = 0;
@@ -116,6 +117,23 @@ static void test_objectives(void)
     }
     CHECK(fabs(diversity.cosine - wanted) < 1e-5, "%g, %g", diversity.cosine, wanted);
     ascent_end(&a), cnv_net_free(net);
+}
+
+/* Waves of twice the frequency are smaller by 2 ^ spectrum. */
+static void test_spectrum(void)
+{
+    cnv_net *net = cnv_net_new();
+    example e = {0};
+    ascent a;
+    cnv_tensor z = {0};
+    int x;
+    e.net = net, a = ascent_of(&e, 0, NULL, NULL), a.spectrum = 0.7;
+    CHECK(cnv_tensor_resize(&z, 1, 3, 16, 16), "%s", cnv_error());
+    cnv_tensor_fill(&z, 1), ascent_weigh(&a, &z);
+    for (x = 1; x < 8; x++)
+        CHECK(fabs((double)(z.data[x] / z.data[2 * x]) - pow(2, 0.7)) < 1e-4, "wave %d: %g times",
+              x, (double)(z.data[x] / z.data[2 * x]));
+    cnv_tensor_free(&z), cnv_net_free(net);
 }
 
 /* The control has the spectrum of the pictures, and is another picture. */
@@ -443,7 +461,9 @@ int main(int argc, char **argv)
     dataset d;
     arguments[2] = argc > 1 ? argv[1] : (char *)example_data("toynet.safetensors");
     e = example_begin(3, arguments, "visions", NULL, "data");
-    test_objectives();
+    test_objectives(0);
+    test_objectives(1);
+    test_spectrum();
     test_noise();
     test_nmf_step();
     test_nmf_error();
