@@ -2,7 +2,7 @@
    that they can be compared; and pieces of pictures to put beside them.
 
        ascent a = ascent_of(&e, node, ascent_directions, directions);
-       example_check(&e, vision_climb(&a, n, e.model->side, 64));      // a.image, a.value
+       example_check(&e, vision_climb(&a, n, e.model->side, 55, 64));  // a.image, a.value
        ascent_end(&a);                                                                            */
 #ifndef VISIONS_H
 #define VISIONS_H
