@@ -48,6 +48,8 @@ struct ascent {
     void *setting;              /* for the objective */
 
     int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
+    double spectrum;            /* waves have amplitudes of 1 / frequency ^ spectrum; 1: as natural
+                                   pictures have (Field 1987); less: more detail */
     const int *tie;             /* [h*w] or NULL: pixels of the same number, in 0 ... h*w - 1, move
                                    as one: stripes stay stripes. z must begin so; not with waves */
     cnv_tensor z;               /* [n,3,h,w]: what is changed */
@@ -88,7 +90,7 @@ static inline ascent ascent_of(const example *e, int upto, ascent_objective *obj
     ascent a;
     memset(&a, 0, sizeof a);
     a.net = e->net, a.upto = upto, a.objective = objective, a.setting = setting;
-    a.scale = 1, a.rate = 1.5 / 255, a.momentum = 0.9;
+    a.scale = 1, a.rate = 1.5 / 255, a.momentum = 0.9, a.spectrum = 1;
     a.rng = cnv_rng_seed(e->seed);
     return a;
 }
@@ -230,17 +232,18 @@ static inline int ascent_transform(ascent *a, int back, const cnv_tensor *x, cnv
     return ok;
 }
 
-/* Multiplies waves by 1 / frequency, as natural pictures have it (Field 1987); z of variance 1 then
-   gives pictures of variance 1. */
-static inline void ascent_weigh(cnv_tensor *z)
+/* Multiplies waves by 1 / frequency ^ spectrum; z of variance 1 then gives pictures of variance 1.
+   */
+static inline void ascent_weigh(const ascent *a, cnv_tensor *z)
 {
     int planes = z->n * z->c, h = z->h, w = z->w, p, i;
     double lowest = 1.0 / (h > w ? h : w), squares = 0;
-    for (i = 0; i < h * w; i++) squares += pow(fmax(lowest, hypot(i / w / (double)h,
-                                                                  i % w / (double)w)), -2);
+    for (i = 0; i < h * w; i++)
+        squares += pow(fmax(lowest, hypot(i / w / (double)h, i % w / (double)w)),
+                       -2 * a->spectrum);
     for (i = 0; i < h * w; i++) {
         double f = fmax(lowest, hypot(i / w / (double)h, i % w / (double)w));
-        float factor = (float)(1 / (f * sqrt(squares / (h * w))));
+        float factor = (float)(pow(f, -a->spectrum) / sqrt(squares / (h * w)));
         for (p = 0; p < planes; p++) z->data[p * h * w + i] *= factor;
     }
 }
@@ -271,7 +274,7 @@ static inline int ascent_render(ascent *a)
     int ok;
     if (!a->waves) return cnv_tensor_copy(&a->z, &a->image);
     ok = cnv_tensor_copy(&a->z, &a->slope);
-    if (ok) ascent_weigh(&a->slope);
+    if (ok) ascent_weigh(a, &a->slope);
     ok = ok && ascent_transform(a, 1, &a->slope, &a->image);
     if (ok) ascent_colours(&a->image, 0);
     for (i = 0; ok && i < size; i++) a->image.data[i] = 1 / (1 + expf(-a->image.data[i]));
@@ -314,7 +317,7 @@ static inline int ascent_pull(ascent *a)
     for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
     ascent_colours(&a->slope, 1);
     if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;
-    ascent_weigh(&a->grad);
+    ascent_weigh(a, &a->grad);
     return 1;
 }
 
@@ -645,6 +648,106 @@ static inline int ascent_from(ascent *a, const cnv_tensor *images)
 {
     a->waves = 0;
     return cnv_tensor_copy(images, &a->z) && ascent_begin(a);
+}
+
+/* ---- More objectives ---- */
+
+/* Of picture i: the mean over places of v . a(y,x), a the activations of all channels there. So a
+   group of neurons is asked for together, each in its share, as by Olah et al. 2018 (The Building
+   Blocks of Interpretability); with a single 1 in v it is a channel. -1: all rows, all columns. */
+typedef struct {
+    int node, y, x;
+    const float *v;             /* [C] */
+} ascent_direction;
+
+/* setting: an ascent_direction for each picture */
+static inline int ascent_directions(ascent *a, void *setting)
+{
+    int i, k;
+    for (i = 0; i < a->image.n; i++) {
+        const ascent_direction *d = (const ascent_direction *)setting + i;
+        const cnv_tensor *out = &a->net->nodes[d->node].out;
+        cnv_tensor *seed = cnv_seed(a->net, d->node);
+        int plane = out->h * out->w, first = i * out->c * plane;
+        int count = (d->y < 0 ? out->h : 1) * (d->x < 0 ? out->w : 1);
+        if (!seed) return 0;
+        for (a->value.data[i] = 0, k = 0; k < out->c * plane; k++) {
+            float weight = d->v[k / plane] / (float)count;
+            if ((d->y >= 0 && k % plane / out->w != d->y) || (d->x >= 0 && k % out->w != d->x))
+                continue;
+            seed->data[first + k] += weight;
+            a->value.data[i] += weight * out->data[first + k];
+        }
+    }
+    return 1;
+}
+
+/* Pictures that shall differ: of every `among` of them, one after the other, each loses `weight`
+   times the mean cosine of its Gram matrix G = F F^T with the others', F [C,P] the activations of a
+   node. (Olah et al. 2017, section "Diversity") */
+typedef struct {
+    ascent_objective *objective; /* of each picture by itself */
+    void *setting;
+    int node, among;
+    double weight;
+    double cosine;              /* of the last step: the mean over all pairs */
+} ascent_diversity;
+
+/* grams [n,C,C,1], each of length 1; lengths: what they were */
+static inline int ascent_grams(const cnv_tensor *out, cnv_tensor *grams, double *lengths)
+{
+    int i, ok = cnv_tensor_resize(grams, out->n, out->c, out->c, 1);
+    size_t k, size = (size_t)out->c * (size_t)out->c;
+    for (i = 0; ok && i < out->n; i++) {
+        int c = out->c;
+        cnv_tensor f = cnv_tensor_view(cnv_tensor_image(out, i).data, c, out->h * out->w, 1, 1);
+        cnv_tensor gram = cnv_tensor_view(cnv_tensor_image(grams, i).data, c, c, 1, 1);
+        ok = cnv_linear_forward(&f, &f, NULL, &gram, NULL);
+        lengths[i] = ok ? sqrt(ascent_dot(&gram, &gram)) + 1e-30 : 1;
+        for (k = 0; ok && k < size; k++) gram.data[k] /= (float)lengths[i];
+    }
+    return ok;
+}
+
+/* Seed and value of picture i: with S the sum of the others' G / |G|, N its own G / |G|,
+   d<S,N>/dF = 2 (S - <S,N> N) F / |G|, and once more for what the others lose. */
+static inline int ascent_differ(ascent *a, ascent_diversity *d, const cnv_tensor *grams, int i,
+                                double length)
+{
+    cnv_tensor f = cnv_tensor_image(&a->net->nodes[d->node].out, i), slope = {0}, others = {0};
+    cnv_tensor own = cnv_tensor_image(grams, i), *seed = cnv_seed(a->net, d->node), to;
+    cnv_window one = cnv_square(1, 1, 0);
+    int k, first = i - i % d->among, count = grams->n - first < d->among ? grams->n - first
+                                                                        : d->among;
+    double each = 1.0 / (count > 1 ? count - 1 : 1), cosines;
+    int ok = seed && cnv_tensor_resize(&others, grams->c, grams->c, 1, 1);
+    if (!ok) return 0;
+    cnv_tensor_fill(&others, 0);
+    for (k = first; k < first + count; k++) {
+        cnv_tensor other = cnv_tensor_image(grams, k);
+        if (k != i) ascent_add(each, &other, &others);
+    }
+    cosines = ascent_dot(&others, &own), ascent_add(-cosines, &own, &others);
+    ok = cnv_conv2d_forward(&f, &others, NULL, &one, 1, &slope, NULL);
+    to = cnv_tensor_image(seed, i);
+    if (ok) ascent_add(-4 * d->weight / length, &slope, &to);
+    a->value.data[i] -= (float)(d->weight * cosines), d->cosine += cosines / grams->n;
+    cnv_tensor_free(&others), cnv_tensor_free(&slope);
+    return ok;
+}
+
+/* setting: an ascent_diversity */
+static inline int ascent_diverse(ascent *a, void *setting)
+{
+    ascent_diversity *d = (ascent_diversity *)setting;
+    cnv_tensor grams = {0};
+    double *lengths = (double *)malloc((size_t)a->image.n * sizeof *lengths);
+    int i, ok = lengths && d->objective(a, d->setting) &&
+                ascent_grams(&a->net->nodes[d->node].out, &grams, lengths);
+    for (d->cosine = 0, i = 0; ok && i < a->image.n; i++)
+        ok = ascent_differ(a, d, &grams, i, lengths[i]);
+    cnv_tensor_free(&grams), free(lengths);
+    return ok;
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -65,7 +65,7 @@ static const lesson lessons[] = {
     {"dissection", "Network dissection", NULL},
     {"class_max", "Class maximization", NULL},
     {"feature_vis", "Feature visualization", NULL},
-    {"building_blocks", "Building blocks", NULL},
+    {"building_blocks", "Building blocks", "--class car"},
     {"deepdream", "DeepDream", NULL},
     {"inversion", "Inversion", NULL},
     {"fgsm", "Fast gradient sign", NULL},

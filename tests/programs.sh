@@ -59,6 +59,8 @@ quick() {
     dissection) echo --images 20 ;;
     tcav) echo --images 12 ;;
     sanity_check) echo --images 1 ;;
+    feature_vis) echo --images 20 --steps 2 ;;
+    building_blocks) echo --steps 2 --scenes 1 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
