@@ -555,6 +555,10 @@ CNVDEF int cnv_load(cnv_net *net, const char *path);
 /* Writes all parameters as F32. metadata: key, value, ..., NULL; or NULL. The file appears whole or
    not at all. */
 CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *metadata);
+/* The same for any tensors under their names, [n,c,h,w] each: maps, codes, pictures, for another
+   program to read (in Python: safetensors.numpy.load_file). */
+CNVDEF int cnv_safetensors_save(const char *path, const char *const *names,
+                                const cnv_tensor *tensors, int count, const char *const *metadata);
 
 /* image [1,1 or 3,H,W] in [0,1]. PNM; JPEG, PNG and the rest, too, if stb_image.h was included
    before the implementation (transparency is ignored). */
@@ -5933,6 +5937,29 @@ CNVDEF int cnv_save(const cnv_net *net, const char *path, const char *const *met
         written = cnv_safetensors_open(output.temporary);
     cnv_safetensors_close(written);
     return cnv__output_end(&output, written != NULL);
+}
+
+CNVDEF int cnv_safetensors_save(const char *path, const char *const *names,
+                                const cnv_tensor *tensors, int count, const char *const *metadata)
+{
+    cnv_net net; /* as if the tensors were a network's parameters */
+    int i, ok = 1;
+    memset(&net, 0, sizeof net);
+    net.params = (cnv_param *)cnv__allocate((size_t)(count > 0 ? count : 1), sizeof *net.params);
+    if (!net.params) return 0;
+    for (i = 0; ok && i < count; i++) {
+        cnv_param *param = &net.params[net.param_count++];
+        memset(param, 0, sizeof *param);
+        param->rank = 4, param->value = tensors[i];
+        if (strlen(names[i]) >= CNV_NAME_SIZE || !tensors[i].data)
+            ok = cnv__fail("\"%.200s\": the tensor \"%.100s\" %s", path, names[i], tensors[i].data
+                           ? "has too long a name" : "is empty");
+        else
+            strcpy(param->name, names[i]);
+    }
+    ok = ok && cnv_save(&net, path, metadata);
+    CNNVIS_FREE(net.params);
+    return ok;
 }
 
 /* ---- 10.7 Saving pictures ---- */

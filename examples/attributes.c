@@ -109,7 +109,7 @@ static int attribute_draw(cnv_tensor *sheet, int which, const score_curve *curve
     step = (plot.right - plot.left) / (curve->points - 1);
     for (i = 0; ok && i < curve->points; i++) {
         toy_scene s = attribute_scene(which, curve->x[i], seed);
-        ok = score_scene(&s, TILE, &tile);
+        ok = example_scene(&s, TILE, &tile);
         if (ok) cnv_paste(sheet, &tile, x + plot.left + i * step - TILE / 2, y + HEIGHT);
     }
     cnv_tensor_free(&picture), cnv_tensor_free(&tile);
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
     double start = example_seconds();
     score_needs_toybox(&e, "Attributes are");
     example_check(&e, cnv_canvas(&sheet, TOP + 2 * STEP_Y + 6, LEFT + 3 * STEP_X, panel_white) &&
-                      score_scene(&e.scene, HEIGHT, &scene));
+                      example_scene(&e.scene, HEIGHT, &scene));
     cnv_text(&sheet, LEFT + 12, 30, 21, panel_black, "Accuracy by attribute");
     cnv_text(&sheet, LEFT + 12, 65, 11, panel_gray, "Pale: the band of 95 % certainty. Under "
              "each point the scene that is shown large, changed so");

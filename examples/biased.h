@@ -17,6 +17,20 @@
 #pragma GCC optimize("Og")
 #endif
 
+/* The scenes that --bias asks for: marker or water; or else plain ones. */
+static inline toy_options biased_world(const example *e)
+{
+    toy_options options = toy_defaults();
+    const char *bias = example_text(e, "bias", "none");
+    if (!strcmp(bias, "marker")) options.biased = TOY_BIASED_MARKER;
+    else if (!strcmp(bias, "water")) options.biased = TOY_BIASED_WATER;
+    else if (strcmp(bias, "none"))
+        example_fail(e, "--bias is marker, water or none, not \"%s\"", bias);
+    if (options.biased && example_text(e, "data", NULL))
+        example_fail(e, "--bias changes Toybox scenes, not the pictures of --data");
+    return options;
+}
+
 /* Cars with their marker. */
 static inline toy_options biased_cars(void)
 {

@@ -2,8 +2,8 @@
 
    Either scenes of the Toybox, into which the concept is drawn: then it is known what else is in
    them (the same as without), and what really happens when the concept comes into a picture. Or
-   folders: --concept FOLDER with pictures that have it, --data FOLDER with a folder of pictures for
-   each class, for the rest.
+   --concept FOLDER with pictures that have it; and then perhaps --data FOLDER with a folder of
+   pictures for each class, in place of scenes.
 
        concepts c = concepts_load(&e, 300, 100);
        ... c.with[0], c.without, c.members: datasets ...
@@ -24,10 +24,10 @@ static const char *const concepts_names[CONCEPTS_DRAWN] = {"water", "stripes", "
 typedef struct {
     int count, scenes;                  /* concepts; 1: the pictures are scenes */
     const char *name[CONCEPTS_DRAWN];
-    dataset with[CONCEPTS_DRAWN];             /* pictures with each concept */
+    dataset with[CONCEPTS_DRAWN];       /* pictures with each concept */
     dataset without;                    /* random pictures; of scenes: the same without it */
     dataset members;                    /* other pictures, all of the class; of scenes also */
-    dataset changed[CONCEPTS_DRAWN];          /* the same with each concept */
+    dataset changed[CONCEPTS_DRAWN];    /* the same with each concept */
 } concepts;
 
 /* Scenes of a class, or of any for -1, with a concept drawn into them. */
@@ -53,20 +53,21 @@ static inline dataset concepts_scenes(const example *e, int first, int n, int cl
     return d;
 }
 
-/* The same from --concept and --data; members: the pictures of e->class_id there. */
-static inline void concepts_folders(const example *e, int n, concepts *c)
+/* The same from the folders after --concept and --data; without --data, the rest is scenes. */
+static inline void concepts_folders(const example *e, int n, int m, concepts *c)
 {
     const char *folder = example_text(e, "concept", NULL), *data = example_text(e, "data", NULL);
     cnv_tensor image = {0};
     int i;
-    if (!folder || !data)
-        example_fail(e, "%s: say --concept FOLDER and --data FOLDER", folder || data
-                     ? "one of two folders is missing" : "this network does not know the scenes");
+    if (!folder) example_fail(e, "pictures with a concept are missing: say --concept FOLDER");
+    if (!data && e->classes != TOY_CLASSES)
+        example_fail(e, "this network knows no scenes: say --data FOLDER of its classes' pictures");
     c->count = 1, c->name[0] = "the concept";
     c->with[0].side = c->members.side = e->model->side;
     dataset_pictures(e, &c->with[0], folder);
     c->without = dataset_of(e, n);
-    for (i = 0; i < c->without.n; i++)
+    if (!data) c->members = concepts_scenes(e, n, m, e->class_id, CONCEPTS_NONE);
+    for (i = 0; data && i < c->without.n; i++)
         if (!strcmp(c->without.names[c->without.labels[i]], e->class_names[e->class_id])) {
             dataset_batch(e, &c->without, i, 1, &image);
             dataset_append(e, &c->members, &image, 0);
@@ -86,7 +87,7 @@ static inline concepts concepts_load(const example *e, int n, int m)
     c.scenes = e->classes == TOY_CLASSES && !example_text(e, "concept", NULL) &&
                !example_text(e, "data", NULL);
     if (!c.scenes) {
-        concepts_folders(e, n, &c);
+        concepts_folders(e, n, m, &c);
         return c;
     }
     for (i = 0, c.count = CONCEPTS_DRAWN; i < c.count; i++) {
@@ -114,29 +115,42 @@ static inline double concepts_truth(const example *e, const concepts *c, int con
     return (double)up / c->members.n;
 }
 
-/* Plants a shortcut: adds to the class's logit what a node has along the difference of two means,
-   of activations [n,D,1,1] with a concept and without; scaled so that the logit's two means differ
-   by `gain` more. Returns the node of the new logits, -1 with cnv_error(). */
-static inline int concepts_plant(cnv_net *net, int logits, int node, int class_id,
-                                 const cnv_tensor *with, const cnv_tensor *without, double gain)
+/* Adds to v [D] the mean of what a node says of all pictures, times `factor`. */
+static inline void concepts_mean(const example *e, const dataset *d, int node, float factor,
+                                 float *v)
 {
-    int i, d, classes = net->nodes[logits].channels;
-    int shortcut = cnv_linear(net, node, "shortcut", with->c, classes);
+    cnv_tensor codes = {0};
+    int i, k, dims;
+    dataset_codes(e, d, node, &codes);
+    dims = codes.c * codes.h * codes.w;
+    for (i = 0; i < d->n; i++)
+        for (k = 0; k < dims; k++) v[k] += factor * codes.data[i * dims + k] / (float)d->n;
+    cnv_tensor_free(&codes);
+}
+
+/* Plants a shortcut: adds to the class's logit what a node has along the difference of its two
+   means, over the pictures with the first concept and over those without; scaled so that the
+   logit's two means differ by `gain` more. Returns the node of the new logits. */
+static inline int concepts_plant(const example *e, const concepts *c, int node, double gain)
+{
+    const cnv_tensor *out = &e->net->nodes[node].out;
+    int d, sum, dims = out->c * out->h * out->w;
+    int shortcut = cnv_linear(e->net, node, "shortcut", dims, e->classes);
+    cnv_tensor *weight;
     double squares = 0;
     float *v;
-    if (shortcut < 0) return -1;
-    cnv_tensor_fill(&net->params[net->nodes[shortcut].param[0]].value, 0);
-    v = cnv_tensor_image(&net->params[net->nodes[shortcut].param[0]].value, class_id).data;
-    for (d = 0; d < with->c; d++) {
-        for (i = 0; i < with->n; i++)
-            v[d] += cnv_tensor_image(with, i).data[d] / (float)with->n;
-        for (i = 0; i < without->n; i++)
-            v[d] -= cnv_tensor_image(without, i).data[d] / (float)without->n;
-        squares += (double)v[d] * (double)v[d];
-    }
-    for (d = 0; d < with->c; d++) v[d] *= (float)(gain / squares);
-    cnv_weights_changed(net);
-    return cnv_add(net, logits, shortcut);
+    example_check(e, shortcut >= 0);
+    weight = &e->net->params[e->net->nodes[shortcut].param[0]].value;
+    cnv_tensor_fill(weight, 0);
+    v = cnv_tensor_image(weight, e->class_id).data;
+    concepts_mean(e, &c->with[0], node, 1, v);
+    concepts_mean(e, &c->without, node, -1, v);
+    for (d = 0; d < dims; d++) squares += (double)v[d] * (double)v[d];
+    for (d = 0; d < dims; d++) v[d] *= (float)(gain / squares);
+    cnv_weights_changed(e->net);
+    sum = cnv_add(e->net, e->logits, shortcut);
+    example_check(e, sum >= 0);
+    return sum;
 }
 
 static inline void concepts_free(concepts *c)

@@ -43,14 +43,12 @@ static int correspondence_features(const cnv_tensor *maps, cnv_tensor *features)
 static int correspondence(const cnv_tensor *first, const cnv_tensor *second, int place)
 {
     float likeness[PLACES] = {0};
-    int i, k, best = 0;
+    int i, k;
     for (k = 0; k < first->c; k++) {
         const float *b = second->data + k * PLACES, a = first->data[k * PLACES + place];
         for (i = 0; i < PLACES; i++) likeness[i] += a * b[i];
     }
-    for (i = 1; i < PLACES; i++)
-        if (likeness[i] > likeness[best]) best = i;
-    return best;
+    return example_greatest(likeness, PLACES);
 }
 
 /* For each key point of the first scene that shows, the place in the second: by the features of a
@@ -84,7 +82,7 @@ static int correspondence_draw(panel_sheet *sheet, int index, const score_pair *
     cnv_tensor large = {0};
     char note[64];
     for (i = 0; ok && i < 2; i++) {
-        ok = score_scene(&pair->scene[i], side, &large) &&
+        ok = example_scene(&pair->scene[i], side, &large) &&
              panel_picture(sheet, index + i, &large, "", "");
         panel_corner(sheet, index + i, &x[i], &y);
     }

@@ -286,6 +286,32 @@ static inline void dataset_batch(const example *e, const dataset *d, int first, 
         dataset_picture(d, first + i, 0, cnv_tensor_image(images, i).data);
 }
 
+/* Pictures by number and their labels; with an rng half of them mirrored. images: [count,...] */
+static inline void dataset_pick(const dataset *d, const int *index, int count, cnv_rng *rng,
+                                cnv_tensor *images, int *labels)
+{
+    int i;
+    for (i = 0; i < count; i++) {
+        labels[i] = d->labels[index[i]];
+        dataset_picture(d, index[i], rng && cnv_random(rng) & 1, cnv_tensor_image(images, i).data);
+    }
+}
+
+/* The share of the pictures from `first` up to `end` that the network gets right. */
+static inline double dataset_accuracy(const example *e, const dataset *d, int first, int end)
+{
+    cnv_tensor images = {0};
+    int i, k, right = 0;
+    e->net->training = 0;
+    for (i = first; i < end; i += images.n) {
+        dataset_batch(e, d, i, end - i < 64 ? end - i : 64, &images);
+        example_check(e, cnv_forward(e->net, &images, CNV_ALL));
+        for (k = 0; k < images.n; k++) right += example_answer(e, k) == d->labels[i + k];
+    }
+    cnv_tensor_free(&images);
+    return (double)right / (end - first);
+}
+
 /* What a node says of every picture: codes [n,C,H,W]. */
 static inline void dataset_codes(const example *e, const dataset *d, int node, cnv_tensor *codes)
 {
@@ -317,6 +343,26 @@ static inline void dataset_shuffle(dataset *d, cnv_rng *rng)
             a[k] = b[k], b[k] = byte;
         }
     }
+}
+
+/* Pictures to train on, and behind them pictures to measure by: those of the folder after --data in
+   random order, of which a tenth is held out, or else scenes of the Toybox, and 2000 more. Returns
+   how many are to train on. */
+static inline int dataset_to_train(const example *e, dataset *d, int scenes,
+                                   const toy_options *options)
+{
+    const char *folder = example_text(e, "data", NULL);
+    cnv_rng rng = cnv_rng_seed(e->seed);
+    int held_out = 2000;
+    d->side = e->model->side;
+    if (folder) {
+        dataset_open(e, d, folder);
+        dataset_shuffle(d, &rng);
+        held_out = 1 + d->n / 10;
+    } else
+        dataset_toybox(e, d, 1000000000000 + e->seed * 100000000, scenes + held_out, options);
+    if (d->n <= held_out) example_fail(e, "\"%s\" has %d picture: too few", folder, d->n);
+    return d->n - held_out;
 }
 
 /* At most n pictures to look at: those of the folder after --data, in random order, or else

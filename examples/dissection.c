@@ -7,8 +7,8 @@
               unit k detects the concept with its greatest IoU, if that is above .04
    Paper      Bau, Zhou, Khosla, Oliva, Torralba: Network Dissection (2017), section 2
    Look for   Units of the last layers for a class or for a part that only one class has; in layers
-              before, for parts that several share. No outline is sharper than its feature map, 8 x
-              8 at the end, and so no IoU is near 1.
+              before, for parts that several share. No outline is sharper than its feature map,
+              8 x 8 at the end, and so no IoU is near 1.
    Measured   detectors in the trained network; none with the masks of other pictures, next to none
               in the same layer before training
 
@@ -21,102 +21,100 @@
 enum { CONCEPTS = TOY_PARTS + TOY_CLASSES }; /* the parts, then the classes */
 
 typedef struct {
-    long on, both[2][CONCEPTS]; /* pixels of M_k; of M_k and L_c, [1]: of another picture's L_c */
-    int concept[2];             /* the one with the greatest IoU, */
-    double iou[2];              /* and that */
+    double threshold;
+    long on, both[CONCEPTS];    /* pixels of M_k; of M_k and L_c */
+    int concept;                /* the one with the greatest IoU, */
+    double iou;                 /* and that */
 } dissection_unit;
 
-/* Adds what a unit's map [1,1,h,w] has in common with the parts at side x side pixels. */
-static int dissection_count(const cnv_tensor *map, float threshold, const unsigned char *parts,
-                            int class_id, int side, int set, dissection_unit *unit)
+/* Adds what a unit's map [1,1,h,w] has in common with a picture's parts [side][side]. */
+static void dissection_count(const example *e, const cnv_tensor *map, const unsigned char *parts,
+                             int class_id, int side, dissection_unit *unit)
 {
     cnv_tensor large = {0};
     double low, high;
     int i;
     cnv_range(map, &low, &high);
-    if (!(high > (double)threshold)) return 1; /* nor is it, enlarged */
-    if (!cnv_resize(map, side, side, &large)) return 0;
+    if (!(high > unit->threshold)) return; /* nor is it, enlarged */
+    example_check(e, cnv_resize(map, side, side, &large));
     for (i = 0; i < side * side; i++) {
-        if (!(large.data[i] > threshold)) continue;
-        unit->on += !set, unit->both[set][parts[i]]++;
-        if (parts[i] != TOY_NO_PART) unit->both[set][TOY_PARTS + class_id]++;
+        if (!((double)large.data[i] > unit->threshold)) continue;
+        unit->on++, unit->both[parts[i]]++;
+        unit->both[TOY_PARTS + class_id] += parts[i] != TOY_NO_PART;
     }
     cnv_tensor_free(&large);
-    return 1;
 }
 
-/* Dissects all units of a node, given their thresholds: with the pictures' parts [n][side][side],
-   and with those of the next picture. u: their `top` best pictures. */
-static void dissection(const example *e, const dataset *d, int node, const float *threshold,
-                       const unsigned char *parts, dissection_unit *unit, int top, units *u)
+/* Dissects the units of a node, by the parts [n][side][side] of the pictures, or as a control of
+   the pictures `shift` further on. Free what it returns. */
+static dissection_unit *dissection(const example *e, const dataset *d, int node,
+                                   const unsigned char *parts, int shift)
 {
-    const cnv_tensor *out = &e->net->nodes[node].out;
-    int i, k, c, plane = d->side * d->side;
-    long labelled[CONCEPTS] = {0};
-    cnv_tensor image = {0};
-    double start = example_seconds();
-    *u = units_new(e, e->net->nodes[node].channels, top);
+    int i, k, n = e->net->nodes[node].channels, plane = d->side * d->side;
+    dissection_unit *unit = (dissection_unit *)calloc((size_t)n + 1, sizeof *unit);
+    cnv_tensor images = {0}, threshold = {0}, map;
+    float ever = 1;
+    example_check(e, unit && cnv_tensor_resize(&threshold, 1, n, 1, 1));
+    units_quantiles(e, d, node, 0.005, threshold.data);
+    for (k = 0; k < n; k++) unit[k].threshold = (double)threshold.data[k];
     for (i = 0; i < d->n; i++) {
-        dataset_batch(e, d, i, 1, &image);
-        example_check(e, cnv_forward(e->net, &image, node));
-        units_see(u, out, i);
-        for (k = 0; k < plane; k++) {
-            int part = parts[i * plane + k];
-            labelled[part]++, labelled[TOY_PARTS + d->labels[i]] += part != TOY_NO_PART;
+        int at = (i + shift) % d->n, batch = i % 64;
+        if (!batch) dataset_batch(e, d, i, 64, &images);
+        example_check(e, batch || cnv_forward(e->net, &images, node));
+        for (k = 0; k <= n; k++) {
+            map = k < n ? cnv_tensor_channel(&e->net->nodes[node].out, batch, k)
+                        : cnv_tensor_view(&ever, 1, 1, 1, 1); /* the last is on everywhere */
+            dissection_count(e, &map, parts + at * plane, d->labels[at], d->side, &unit[k]);
         }
-        for (k = 0; k < 2 * out->c; k++) {
-            cnv_tensor map = cnv_tensor_channel(out, 0, k / 2);
-            int from = (i + k % 2) % d->n; /* this picture, or the next */
-            example_check(e, dissection_count(&map, threshold[k / 2], parts + from * plane,
-                                              d->labels[from], d->side, k % 2, &unit[k / 2]));
-        }
-        example_progress("dissecting", i + 1, d->n, start);
     }
-    for (k = 0; k < 2 * out->c; k++)
-        for (c = 1; c < CONCEPTS; c++) {
-            dissection_unit *one = &unit[k / 2];
-            double iou = (double)one->both[k % 2][c];
-            iou /= fmax((double)(one->on + labelled[c]) - iou, 1);
-            if (iou > one->iou[k % 2]) one->iou[k % 2] = iou, one->concept[k % 2] = c;
-        }
-    cnv_tensor_free(&image);
+    for (k = 0; k < n * CONCEPTS; k++) {
+        dissection_unit *one = &unit[k / CONCEPTS];
+        int c = k % CONCEPTS;
+        double either = (double)(one->on + unit[n].both[c] - one->both[c]);
+        double iou = (double)one->both[c] / fmax(either, 1);
+        if (c != TOY_NO_PART && iou > one->iou) one->iou = iou, one->concept = c;
+    }
+    cnv_tensor_free(&images), cnv_tensor_free(&threshold);
+    return unit;
 }
 
 /* How many of n units detect a concept, or any for CONCEPTS. */
-static int dissection_detectors(const dissection_unit *unit, int n, int set, int concept)
+static int dissection_detectors(const dissection_unit *unit, int n, int concept)
 {
     int k, all = 0;
     for (k = 0; k < n; k++)
-        all += unit[k].iou[set] > 0.04 && (concept == CONCEPTS || unit[k].concept[set] == concept);
+        all += unit[k].iou > 0.04 && (concept == CONCEPTS || unit[k].concept == concept);
     return all;
 }
 
 #ifndef EXAMPLE_NO_MAIN
-enum { TOP = 5, ROWS = 6, TILE = 120, STEP = TILE + 12 };
+enum { TOP = 5, ROWS = 6, TILE = 120, STEP = TILE + 12, WIDTH = 370 + 2 * TOP * STEP };
 
 /* The best unit of each concept, the best of all first, on its best pictures. */
 static void dissection_picture(const example *e, const dataset *d, const dissection_unit *unit,
-                               const float *threshold, const units *u, cnv_tensor *sheet)
+                               const units *u, cnv_tensor *sheet)
 {
-    char text[64], taken[CONCEPTS] = {0};
+    char text[128], taken[CONCEPTS] = {0};
+    const char *name;
     int i, k, x, y, best, c;
+    example_check(e, cnv_canvas(sheet, PANEL_TOP + ROWS * STEP + 20, WIDTH, panel_white));
+    snprintf(text, sizeof text, "Units of %s and what they detect", e->net->nodes[e->layer].name);
+    cnv_text(sheet, PANEL_MARGIN, 38, 21, panel_black, text);
     for (i = 0; i < 2 * ROWS; i++) {
         for (k = 0, best = -1; k < u->channels; k++)
-            if (!taken[unit[k].concept[0]] && (best < 0 || unit[k].iou[0] > unit[best].iou[0]))
-                best = k;
-        if (best < 0 || unit[best].iou[0] <= 0) break;
+            if (!taken[unit[k].concept] && (best < 0 || unit[k].iou > unit[best].iou)) best = k;
+        if (best < 0 || unit[best].iou <= 0) break;
         x = PANEL_MARGIN + i / ROWS * (TOP * STEP + 160), y = PANEL_TOP + i % ROWS * STEP;
-        c = unit[best].concept[0], taken[c] = 1;
-        snprintf(text, sizeof text, "%s", c < TOY_PARTS ? toy_part_names[c] :
-                 toy_class_names[c - TOY_PARTS]);
-        cnv_text(sheet, x, y + 20, 17, panel_black, text);
-        printf("%s%s %d (%.2f)", i ? ", " : "best units: ", text, best, unit[best].iou[0]);
-        snprintf(text, sizeof text, "unit %d: %.2f", best, unit[best].iou[0]);
+        c = unit[best].concept, taken[c] = 1;
+        name = c < TOY_PARTS ? toy_part_names[c] : toy_class_names[c - TOY_PARTS];
+        cnv_text(sheet, x, y + 20, 17, panel_black, name);
+        printf("%s%s %d (%.2f)", i ? ", " : "best units: ", name, best, unit[best].iou);
+        snprintf(text, sizeof text, "unit %d: %.2f", best, unit[best].iou);
         cnv_text(sheet, x, y + 52, 12, panel_gray, text);
         snprintf(text, sizeof text, "%s of %d units", c < TOY_PARTS ? "part" : "class",
-                 dissection_detectors(unit, u->channels, 0, c));
+                 dissection_detectors(unit, u->channels, c));
         cnv_text(sheet, x, y + 76, 12, panel_gray, text);
-        units_mask_row(e, d, e->layer, best, units_of(u, best), u->count, (double)threshold[best],
+        units_mask_row(e, d, e->layer, best, units_of(u, best), u->count, unit[best].threshold,
                        TILE, x + 140, y, sheet);
     }
     printf("\n");
@@ -124,36 +122,28 @@ static void dissection_picture(const example *e, const dataset *d, const dissect
 
 int main(int argc, char **argv)
 {
+    static const char *const how[3] = {"trained", "with other pictures' masks", "untrained"};
     example e = example_begin(argc, argv, "units and the concepts they detect", NULL, "images"),
-            untrained = units_untrained(&e);
+            untrained = e;
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 10, 1e5));
     const cnv_node *node = &e.net->nodes[e.layer];
-    int n = node->channels, i;
     unsigned char *parts = units_parts(&e, &d);
-    float *threshold = (float *)malloc(2 * (size_t)n * sizeof *threshold);
-    dissection_unit *unit = (dissection_unit *)calloc(2 * (size_t)n, sizeof *unit);
-    char text[128];
+    dissection_unit *unit = NULL;
     cnv_tensor sheet = {0};
-    units u[2];
-    if (!threshold || !unit) example_fail(&e, "out of memory");
+    units u;
+    int i, n = node->channels;
     if (node->out.h * node->out.w == 1)
         example_fail(&e, "dissection needs a layer with places; %s is 1 x 1", node->name);
-    for (i = 0; i < 2; i++) {
-        example *one = i ? &untrained : &e;
-        units_quantiles(one, &d, e.layer, 0.005, threshold + i * n);
-        dissection(one, &d, e.layer, threshold + i * n, parts, unit + i * n, TOP, &u[i]);
+    untrained.net = example_untrained(&e);
+    units_search(&e, &d, &e.layer, 1, TOP, &u);
+    for (i = 2; i >= 0; i--) {
+        free(unit), unit = dissection(i < 2 ? &e : &untrained, &d, e.layer, parts, i == 1);
+        printf("%s, %s: %d of %d units are detectors\n", node->name, how[i],
+               dissection_detectors(unit, n, CONCEPTS), n);
     }
-    snprintf(text, sizeof text, "Units of %s and the parts and classes they detect", node->name);
-    example_check(&e, cnv_canvas(&sheet, PANEL_TOP + ROWS * STEP + 20, 370 + 2 * TOP * STEP,
-                                 panel_white));
-    cnv_text(&sheet, PANEL_MARGIN, 38, 21, panel_black, text);
-    dissection_picture(&e, &d, unit, threshold, &u[0], &sheet);
-    printf("%s: %d of %d units are detectors; with the masks of other pictures %d, before training "
-           "%d\n", node->name, dissection_detectors(unit, n, 0, CONCEPTS), n,
-           dissection_detectors(unit, n, 1, CONCEPTS),
-           dissection_detectors(unit + n, n, 0, CONCEPTS));
+    dissection_picture(&e, &d, unit, &u, &sheet);
     example_save(&e, &sheet);
-    free(parts), free(threshold), free(unit), units_free(u, 2), cnv_tensor_free(&sheet);
+    free(parts), free(unit), units_free(&u, 1), cnv_tensor_free(&sheet);
     cnv_net_free(untrained.net), dataset_free(&d), example_end(&e);
     return 0;
 }

@@ -226,14 +226,19 @@ static inline int example_class(const example *e, const char *text)
     return (int)number;
 }
 
+/* Which of n numbers is the greatest. */
+static inline int example_greatest(const float *x, int n)
+{
+    int i, best = 0;
+    for (i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
 /* The class with the greatest logit, for image n of the last cnv_forward. */
 static inline int example_answer(const example *e, int n)
 {
-    const float *logits = e->net->nodes[e->logits].out.data + n * e->classes;
-    int c, best = 0;
-    for (c = 1; c < e->classes; c++)
-        if (logits[c] > logits[best]) best = c;
-    return best;
+    return example_greatest(e->net->nodes[e->logits].out.data + n * e->classes, e->classes);
 }
 
 /* The middle square of a picture of any size, as three channels of side x side. */
@@ -282,24 +287,37 @@ static inline void example_picture(example *e)
     }
 }
 
+/* Options alone, for programs that make their network themselves or need none. `own` lists the
+   program's own options, "steps,size"; `needless` the common ones that mean nothing to it. */
+static inline example example_start(int argc, char **argv, const char *about, const char *own,
+                                    const char *needless)
+{
+    example e;
+    const char *slash = strrchr(argv[0], '/');
+    static char out[256];
+    int i;
+    memset(&e, 0, sizeof e);
+    e.program = slash ? slash + 1 : argv[0];
+    e.argc = argc, e.argv = argv;
+    example_options(&e, about, own);
+    for (i = 1; i < argc; i += 2)
+        if (example_listed(needless, argv[i] + 2))
+            example_fail(&e, "%s means nothing to this program", argv[i]);
+    e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
+    snprintf(out, sizeof out, "%.200s.png", e.program);
+    e.out = example_text(&e, "out", out);
+    return e;
+}
+
 /* Options, network, image, class and layer. `own` lists the program's own options, "steps,size";
    `layer` is its own default, NULL for the model's last convolution. */
 static inline example example_begin(int argc, char **argv, const char *about, const char *layer,
                                     const char *own)
 {
-    example e;
-    const char *slash = strrchr(argv[0], '/'), *want;
-    static char out[256];
-    memset(&e, 0, sizeof e);
-    e.program = slash ? slash + 1 : argv[0];
-    e.argc = argc, e.argv = argv;
-    example_options(&e, about, own);
-    e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
-    snprintf(out, sizeof out, "%.200s.png", e.program);
-    e.out = example_text(&e, "out", out);
+    example e = example_start(argc, argv, about, own, "");
+    const char *want = example_text(&e, "class", NULL);
     example_network(&e);
     example_picture(&e);
-    want = example_text(&e, "class", NULL);
     e.class_id = want ? example_class(&e, want) : e.predicted;
     e.layer = cnv_find(e.net, example_text(&e, "layer", layer ? layer : e.model->last_conv));
     example_check(&e, e.layer >= 0);
@@ -410,6 +428,14 @@ static inline int example_feature_maps(const cnv_net *net, int node)
         if (net->nodes[i].op == CNV_BATCH_NORM) return example_feature_maps(net, i);
     }
     return node;
+}
+
+/* A scene as a picture [1,3,side,side]. */
+static inline int example_scene(const toy_scene *scene, int side, cnv_tensor *picture)
+{
+    int ok = cnv_tensor_resize(picture, 1, 3, side, side);
+    if (ok) toy_render(scene, side, picture->data, NULL, NULL);
+    return ok;
 }
 
 /* The same network as it was before training, or a cousin of it: a control. Free it. */

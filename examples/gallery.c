@@ -36,8 +36,7 @@ typedef struct {
 
 static const lesson lessons[] = {
     {"toybox", "The world", NULL},
-    {"train", "Training",
-     "--images 20000 --scenes 10000 --weights build/gallery/train.safetensors"},
+    {"train", "Training", "--show examples/data/toynet.safetensors"},
     {"filters", "Filters", NULL},
     {"activations", "Activations", NULL},
     {"top_images", "Images that excite a unit", NULL},

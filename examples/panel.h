@@ -60,6 +60,13 @@ static inline void panel_text(panel_sheet *sheet, int x, int y, double size, cnv
     cnv_text(&sheet->picture, x, y, size, color, text);
 }
 
+/* Text whose middle is at x. */
+static inline void panel_centred(cnv_tensor *canvas, double x, double y, double size,
+                                 cnv_color color, const char *text)
+{
+    cnv_text(canvas, x - cnv_text_width(size, text) / 2, y, size, color, text);
+}
+
 /* A picture of any size with two lines under it. Small ones are enlarged with crisp pixels. */
 static inline int panel_picture(panel_sheet *sheet, int index, const cnv_tensor *tile,
                                 const char *caption, const char *note)
@@ -104,6 +111,15 @@ static inline int panel_map(panel_sheet *sheet, int index, const cnv_tensor *val
     return ok;
 }
 
+/* Numbers [1,1,h,w] from 0, or their least if that is below 0, to their greatest. */
+static inline int panel_values(panel_sheet *sheet, int index, const cnv_tensor *values,
+                               const char *caption)
+{
+    double low, high;
+    cnv_range(values, &low, &high);
+    return panel_map(sheet, index, values, CNV_MAP_VIRIDIS, fmin(low, 0), high, caption);
+}
+
 /* A cross at (u,v) in [0,1] of the picture in cell `index`. */
 static inline void panel_cross(panel_sheet *sheet, int index, double u, double v, cnv_color color)
 {
@@ -117,6 +133,19 @@ static inline void panel_cross(panel_sheet *sheet, int index, double u, double v
     }
 }
 
+/* Names, each behind a square of its colour, in rows from (x,y) on, `width` wide. */
+static inline void panel_legend(cnv_tensor *canvas, int x, int y, int width,
+                                const char *const *names, const cnv_color *colors, int count)
+{
+    int i, left = x;
+    for (i = 0; i < count; i++) {
+        if (x + 15 + cnv_text_width(11, names[i]) > left + width) x = left, y += 19;
+        cnv_rectangle(canvas, x, y, 11, 11, colors[i]);
+        cnv_text(canvas, x + 15, y, 11, panel_gray, names[i]);
+        x += (int)cnv_text_width(11, names[i]) + 30;
+    }
+}
+
 /* Classes [1,1,h,w], as numbers, each in a colour of its own with its name under the caption:
    `first`, then the others in order; from the ninth on they are grey and unnamed. */
 static inline int panel_classes(panel_sheet *sheet, int index, const cnv_tensor *classes,
@@ -126,24 +155,22 @@ static inline int panel_classes(panel_sheet *sheet, int index, const cnv_tensor 
         {0.34f, 0.71f, 0.91f}, {0.90f, 0.62f, 0}, {0, 0.62f, 0.45f}, {0.95f, 0.90f, 0.25f},
         {0.80f, 0.47f, 0.65f}, {0.84f, 0.37f, 0}, {0, 0.45f, 0.70f}, {0.55f, 0.35f, 0.2f},
         {0.75f, 0.75f, 0.75f}}; /* the first seven: Okabe & Ito's, for every kind of eye */
-    int c, i, corner, x, y, used = 0, found, plane = classes->h * classes->w, ok;
+    const char *shown[8];
+    int c, i, x, y, used = 0, found, plane = classes->h * classes->w, ok;
     cnv_tensor rgb = {0};
     ok = cnv_canvas(&rgb, classes->h, classes->w, palette[8]);
-    panel_corner(sheet, index, &corner, &y);
-    for (x = corner, y += PANEL_SIDE + 33, c = -1; ok && used < 8 && c < count; c++) {
+    for (c = -1; ok && used < 8 && c < count; c++) {
         int id = c < 0 ? first : c;
         for (i = found = 0; i < plane && c != first; i++)
             if ((int)classes->data[i] == id) {
                 cnv_rectangle(&rgb, i % classes->w, i / classes->w, 1, 1, palette[used]);
                 found = 1;
             }
-        if (!found) continue;
-        if (x + 15 + cnv_text_width(11, names[id]) > corner + PANEL_SIDE) x = corner, y += 19;
-        cnv_rectangle(&sheet->picture, x, y, 11, 11, palette[used++]);
-        cnv_text(&sheet->picture, x + 15, y, 11, panel_gray, names[id]);
-        x += (int)cnv_text_width(11, names[id]) + 30;
+        if (found) shown[used++] = names[id];
     }
     ok = ok && panel_picture(sheet, index, &rgb, caption, "");
+    panel_corner(sheet, index, &x, &y);
+    panel_legend(&sheet->picture, x, y + PANEL_SIDE + 33, PANEL_SIDE, shown, palette, used);
     cnv_tensor_free(&rgb);
     return ok;
 }

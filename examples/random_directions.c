@@ -58,7 +58,7 @@ enum { ROWS = 6, SIDE = 94, HALF = PANEL_MARGIN + DIRECTIONS_TOP * (SIDE + 10) +
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "pictures along random directions, and of single units",
-                              NULL, "images,data"), untrained = units_untrained(&e);
+                              NULL, "images,data"), untrained = e;
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 2000, 1, 1e6));
     int node = example_text(&e, "layer", NULL) ? e.layer : e.net->nodes[e.logits].input[0];
     int i, alive, n = e.net->nodes[node].channels;
@@ -66,6 +66,7 @@ int main(int argc, char **argv)
     units u[2], half;
     double purity;
     char text[160];
+    untrained.net = example_untrained(&e);
     example_check(&e, random_directions_draw(n, e.seed, &directions) &&
                       cnv_canvas(&sheet, PANEL_TOP + 40 + ROWS * (SIDE + 62), 2 * HALF + 14,
                                  panel_white));

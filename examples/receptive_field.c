@@ -14,7 +14,8 @@
 
        cc -O2 examples/receptive_field.c -o build/receptive_field -lm && build/receptive_field
 
-   Own options: --patch SIDE in pixels, --images N to search (500), --data FOLDER of pictures.    */
+   Own options: --patch SIDE in pixels, --units N to average over (6), --images N to search (500),
+   --data FOLDER of pictures.                                                                     */
 #include "panel.h"
 #include "units.h"
 
@@ -69,7 +70,7 @@ static int receptive_field(cnv_net *net, int node, int k, units_hit hit, const c
 }
 
 #ifndef EXAMPLE_NO_MAIN
-enum { LAYERS = 4, UNITS = 6, TOP = 3 };
+enum { LAYERS = 4, UNITS = 64, TOP = 3 };
 
 /* Above: the mean map in the theoretical field, beside the size of a picture. Below: a unit's best
    picture, darker outside of the actual field. */
@@ -104,8 +105,9 @@ static void receptive_show(const example *e, const dataset *d, int node, int uni
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "what part of its receptive field a neuron uses", NULL,
-                              "patch,images,data");
+                              "patch,units,images,data");
     int side = (int)example_number(&e, "patch", e.model->side / 20, 1, e.model->side);
+    int most = (int)example_number(&e, "units", 6, 1, UNITS);
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 500, 1, 1e6));
     int node[LAYERS], unit[UNITS], i, j, n = units_layers(e.net, 0, LAYERS, node), all, images = 0;
     panel_sheet sheet = {{0}, 0};
@@ -119,7 +121,7 @@ int main(int argc, char **argv)
                       cnv_tensor_resize(&sum, 1, 2, RECEPTIVE_STEPS, RECEPTIVE_STEPS));
     for (start = example_seconds(), i = 0; i < n; i++) {
         cnv_tensor_fill(&sum, 0);
-        all = units_pick(&e, &d, &u[i], unit, UNITS) * u[i].count;
+        all = units_pick(&e, &d, &u[i], unit, most) * u[i].count;
         if (!all) example_fail(&e, "%s answers to no picture", e.net->nodes[node[i]].name);
         for (j = 0; j < all; j++) {
             int k = unit[j / u[i].count], took;

@@ -135,8 +135,8 @@ static inline void score_table_cell(panel_sheet *sheet, int x, int y, int step, 
     cnv_rectangle(&sheet->picture, x, y, step - 1, step - 1, number ? blue : none);
     snprintf(text, sizeof text, "%d", number);
     if (number && step > 15)
-        cnv_text(&sheet->picture, x + (step - cnv_text_width(size, text)) / 2,
-                 y + (step - size) / 2, size, share > 0.5f ? panel_white : panel_black, text);
+        panel_centred(&sheet->picture, x + step / 2.0, y + (step - size) / 2, size,
+                      share > 0.5f ? panel_white : panel_black, text);
 }
 
 /* The confusion matrix of several tables together, in a cell of a sheet: the darker, the larger a
@@ -157,8 +157,7 @@ static inline void score_table_draw(const example *e, const char *who, const sco
         int row = 0;
         for (j = 0; j < n; j++) row += sum.count[i][j];
         snprintf(text, sizeof text, "%d", i);
-        cnv_text(&sheet->picture, x + (i + 0.5) * step - cnv_text_width(size, text) / 2,
-                 y - size - 7, size, panel_black, text);
+        panel_centred(&sheet->picture, x + (i + 0.5) * step, y - size - 7, size, panel_black, text);
         cnv_text(&sheet->picture, x - 8 - cnv_text_width(size, e->class_names[i]),
                  y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
         for (j = 0; j < n; j++)
@@ -180,14 +179,6 @@ static inline void score_needs(const example *e, const char (*names)[64], int cl
 }
 
 /* ---- Scenes of the Toybox ---- */
-
-/* A scene as a picture [1,3,side,side]. */
-static inline int score_scene(const toy_scene *scene, int side, cnv_tensor *picture)
-{
-    int ok = cnv_tensor_resize(picture, 1, 3, side, side);
-    if (ok) toy_render(scene, side, picture->data, NULL, NULL);
-    return ok;
-}
 
 /* Ends the program, in a sentence, unless the network tells the classes of the Toybox apart. */
 static inline void score_needs_toybox(const example *e, const char *what)

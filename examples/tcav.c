@@ -15,7 +15,8 @@
 
        cc -O2 examples/tcav.c -o build/tcav -lm && build/tcav --class fish --layer conv3
 
-   Own pictures: --concept FOLDER of some with the concept, --data FOLDER of a folder per class.  */
+   Own options: --images N of each concept (300); --concept FOLDER of pictures with another concept;
+   --data FOLDER of pictures for the rest, in place of scenes.                                    */
 #include "concepts.h"
 #include "panel.h"
 #include "statistics.h"
@@ -24,8 +25,8 @@
 enum { RUNS = 20, EACH = 60 };
 
 /* v [D]: the weights of a linear classifier of EACH random rows of some activations [n,D,1,1]
-   against EACH of others: logistic regression by stochastic gradient descent. Small steps, and
-   few, keep v from fitting the noise of so few rows. */
+   against EACH of others: logistic regression by stochastic gradient descent. Small steps, and few,
+   keep v from fitting the noise of so few rows. */
 static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, uint64_t seed,
                            float *v)
 {
@@ -49,25 +50,18 @@ static void tcav_direction(const cnv_tensor *concept, const cnv_tensor *others, 
     }
 }
 
-/* score[run]: the share of gradients [n,D,1,1] that point along v, for each of some directions
-   v. */
+/* score[run]: the share of gradients [n,D,1,1] that point along v, for RUNS directions v. */
 static int tcav(const cnv_tensor *concept, const cnv_tensor *others, const cnv_tensor *slopes,
                 uint64_t seed, double *score)
 {
-    size_t dims = (size_t)concept->c;
-    float *v = (float *)malloc(RUNS * dims * sizeof *v);
-    int run;
-#ifdef _OPENMP
-#pragma omp parallel for
-#endif
+    float *v = (float *)malloc((size_t)concept->c * sizeof *v);
+    int run, i, d, along;
     for (run = 0; run < (v ? RUNS : 0); run++) {
-        float *direction = v + (size_t)run * dims;
-        int i, d, along = 0;
-        tcav_direction(concept, others, seed + 1000 * (uint64_t)run, direction);
-        for (i = 0; i < slopes->n; i++) {
+        tcav_direction(concept, others, seed + 1000 * (uint64_t)run, v);
+        for (i = along = 0; i < slopes->n; i++) {
+            const float *slope = cnv_tensor_image(slopes, i).data;
             double dot = 0;
-            for (d = 0; d < concept->c; d++)
-                dot += (double)cnv_tensor_image(slopes, i).data[d] * (double)direction[d];
+            for (d = 0; d < concept->c; d++) dot += (double)slope[d] * (double)v[d];
             along += dot > 0;
         }
         score[run] = (double)along / slopes->n;
@@ -77,7 +71,7 @@ static int tcav(const cnv_tensor *concept, const cnv_tensor *others, const cnv_t
 }
 
 #ifndef EXAMPLE_NO_MAIN
-enum { POOL = 300, MEMBERS = 100, TILE = 128, TOP = 122, BARS = 790, LONG = 480 };
+enum { TILE = 128, TOP = 122, BARS = 790, LONG = 480 };
 
 /* A bar at (x,y): mean and standard deviation of the scores, p beside it, the truth (if >= 0). */
 static void tcav_bar(cnv_tensor *sheet, int x, int y, const double *score, double p, double truth,
@@ -103,8 +97,7 @@ static void tcav_row(const example *e, const concepts *c, int i, const int *logi
     const dataset *set = i < c->count ? &c->with[i] : &c->without;
     const char *name = i < c->count ? c->name[i] : "random pictures";
     cnv_tensor codes = {0};
-    double score[RUNS];
-    double p, truth;
+    double score[RUNS], p, truth;
     int t;
     units_codes(e, set, e->layer, &codes);
     cnv_text(sheet, PANEL_MARGIN, y + 56, 15, panel_black, name);
@@ -125,10 +118,12 @@ static void tcav_row(const example *e, const concepts *c, int i, const int *logi
 
 int main(int argc, char **argv)
 {
-    example e = example_begin(argc, argv, "which concepts matter to a class", NULL, "concept,data");
-    concepts c = concepts_load(&e, POOL, MEMBERS);
+    example e = example_begin(argc, argv, "which concepts matter to a class", NULL,
+                              "concept,data,images");
+    int n = (int)example_number(&e, "images", 300, 8, 1e5);
+    concepts c = concepts_load(&e, n, n / 3 + 1);
     int i, t, logits[2], rows = c.count + 1;
-    cnv_tensor codes = {0}, others = {0}, slopes[2] = {{0}}, sheet = {0};
+    cnv_tensor others = {0}, slopes[2] = {{0}}, sheet = {0};
     double reference[2][RUNS];
     char text[200];
     snprintf(text, sizeof text, "TCAV at %s: which concepts raise the logit of \"%s\"?",
@@ -136,23 +131,19 @@ int main(int argc, char **argv)
     example_check(&e, cnv_canvas(&sheet, TOP + rows * (TILE + 22), BARS + LONG + 200, panel_white));
     cnv_text(&sheet, PANEL_MARGIN, 38, 21, panel_black, text);
     units_codes(&e, &c.without, e.layer, &others);
-    units_codes(&e, &c.with[0], e.layer, &codes);
-    logits[0] = e.logits;
-    logits[1] = concepts_plant(e.net, e.logits, e.layer, e.class_id, &codes, &others, 5);
-    example_check(&e, logits[1] >= 0);
+    logits[0] = e.logits, logits[1] = concepts_plant(&e, &c, e.layer, 5);
     for (t = 0; t < 2; t++) {
         units_slopes(&e, &c.members, e.layer, logits[t], e.class_id, &slopes[t]);
         example_check(&e, tcav(&others, &others, &slopes[t], e.seed + 500, reference[t]));
     }
-    printf("TCAV for \"%s\", and for the same network with a shortcut from %s planted\n",
-           e.class_names[e.class_id], c.name[0]);
+    printf("%s, without and with a shortcut from %s\n", e.class_names[e.class_id], c.name[0]);
     for (i = 0; i < rows; i++)
         tcav_row(&e, &c, i, logits, slopes, &others, reference, TOP + i * (TILE + 22), &sheet);
     cnv_text(&sheet, BARS, PANEL_TOP - 4, 11, panel_gray, "blue: the network, orange: with the "
              "shortcut; black: the truth, where it is known");
     example_save(&e, &sheet);
-    for (t = 0; t < 2; t++) cnv_tensor_free(&slopes[t]);
-    cnv_tensor_free(&codes), cnv_tensor_free(&others), cnv_tensor_free(&sheet);
+    cnv_tensor_free(&slopes[0]), cnv_tensor_free(&slopes[1]);
+    cnv_tensor_free(&others), cnv_tensor_free(&sheet);
     concepts_free(&c), example_end(&e);
     return 0;
 }

@@ -32,9 +32,10 @@ typedef struct {
    lists of the network. */
 static void top_images(const example *e, const dataset *d, top_images_layer *layer, int n, units *u)
 {
-    example untrained = units_untrained(e);
+    example untrained = *e;
     int i, node[LAYERS + 1], alive;
     units before[LAYERS + 1];
+    untrained.net = example_untrained(e);
     for (i = 0; i < n; i++) node[i] = layer[i].node;
     units_search(e, d, node, n, TOP, u);
     units_search(&untrained, d, node, n, TOP, before);

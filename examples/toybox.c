@@ -7,51 +7,44 @@
               looking at it: networks trained on such pictures cheat.
 
        cc -O2 examples/toybox.c -o build/toybox -lm && build/toybox --class car               */
+#include "panel.h"
 
-#include "example.h"
-
-enum { TILE = 108, STEP = TILE + 4, PANEL = 302, MARGIN = 30, WIDTH = 2 * MARGIN + 12 * STEP - 4 };
+enum { TILE = 108, STEP = TILE + 4, PANEL = 302, NEXT = PANEL + 16 };
+enum { MARGIN = 30, WIDTH = 2 * MARGIN + 12 * STEP - 4 };
 static const cnv_color ink = {0.13f, 0.14f, 0.17f}, quiet = {0.42f, 0.44f, 0.48f};
 static const cnv_color white = {1, 1, 1}, red = {0.85f, 0.1f, 0.2f};
 
-/* The k-th of n colours that are easy to tell apart. */
-static cnv_color toybox_color(int k, int n)
+/* A scene in three ways, from left to right: the picture; the mask, bright on the object; and each
+   part in a colour that is easy to tell from the others, with its name below. */
+static int toybox_views(cnv_tensor *sheet, const toy_scene *scene, int top)
 {
-    toy_rgb c = toy_vivid((k + 0.1) / n, k % 2 ? 0.84 : 0.68);
-    cnv_color color = {(float)c.r, (float)c.g, (float)c.b};
-    return color;
-}
-
-/* Draws a scene in three ways, each [1,3,side,side]: the picture; the mask, bright on the object;
-   and each part in its colour. seen[k] is the k-th part that shows; returns how many there are. */
-static int toybox_scene(const toy_scene *scene, int side, cnv_tensor *picture, cnv_tensor *mask,
-                        cnv_tensor *parts, int *seen)
-{
-    int i, p, size = side * side, count = 0, index[TOY_PARTS] = {0};
-    unsigned char *map = (unsigned char *)malloc((size_t)size);
-    if (!map || !cnv_canvas(picture, side, side, white) || !cnv_canvas(mask, side, side, white) ||
-        !cnv_canvas(parts, side, side, white))
-        return free(map), 0;
-    toy_render(scene, side, picture->data, NULL, map);
+    static unsigned char map[PANEL * PANEL];
+    const char *names[TOY_PARTS];
+    cnv_color colors[TOY_PARTS];
+    cnv_tensor picture = {0};
+    int i, p, size = PANEL * PANEL, count = 0, index[TOY_PARTS] = {0};
+    if (!example_scene(scene, PANEL, &picture)) return 0;
+    cnv_paste(sheet, &picture, MARGIN, top), cnv_paste(sheet, &picture, MARGIN + 3 * NEXT, top);
+    toy_render(scene, PANEL, NULL, NULL, map);
     for (i = 0; i < size; i++) index[map[i]]++;
     for (p = 1; p < TOY_PARTS; p++)
-        if (index[p]) seen[count] = p, index[p] = count++;
-    for (i = 0; i < size; i++) {
-        const float *rgb = picture->data + i;
-        float gray = 0.3f * rgb[0] + 0.6f * rgb[size] + 0.1f * rgb[2 * size];
-        float object = map[i] ? 0.4f + 0.6f * gray : 0.9f, on = map[i] ? 1 : 0.1f;
-        cnv_color c = map[i] ? toybox_color(index[map[i]], count) : white;
-        cnv_rectangle(mask, i % side, i / side, 1, 1, (cnv_color){on, on, on});
-        cnv_rectangle(parts, i % side, i / side, 1, 1,
-                      (cnv_color){object * c.r, object * c.g, object * c.b});
+        if (index[p]) names[count] = toy_part_names[p], index[p] = count++;
+    for (p = 0; p < count; p++) {
+        toy_rgb c = toy_vivid((p + 0.1) / count, p % 2 ? 0.84 : 0.68);
+        colors[p] = (cnv_color){(float)c.r, (float)c.g, (float)c.b};
     }
-    free(map);
-    return count;
-}
-
-static void toybox_centred(cnv_tensor *sheet, double x, double y, double size, const char *text)
-{
-    cnv_text(sheet, x - cnv_text_width(size, text) / 2, y, size, ink, text);
+    for (i = 0; i < size; i++) {
+        const float *rgb = picture.data + i;
+        float gray = 0.3f * rgb[0] + 0.6f * rgb[size] + 0.1f * rgb[2 * size];
+        float light = map[i] ? 0.4f + 0.6f * gray : 0.9f, on = map[i] ? 1 : 0.1f;
+        cnv_color c = map[i] ? colors[index[map[i]]] : white;
+        cnv_color part = {light * c.r, light * c.g, light * c.b}, mask = {on, on, on};
+        cnv_rectangle(sheet, MARGIN + NEXT + i % PANEL, top + i / PANEL, 1, 1, mask);
+        cnv_rectangle(sheet, MARGIN + 2 * NEXT + i % PANEL, top + i / PANEL, 1, 1, part);
+    }
+    panel_legend(sheet, MARGIN + 2 * NEXT, top + PANEL + 16, PANEL, names, colors, count);
+    cnv_tensor_free(&picture);
+    return 1;
 }
 
 /* The key points, and their names to the right of the picture, from top to bottom. */
@@ -75,42 +68,24 @@ static void toybox_key_points(cnv_tensor *sheet, const toy_scene *s, int left, i
     }
 }
 
-/* The coloured names of the parts, in rows. */
-static void toybox_legend(cnv_tensor *sheet, const int *seen, int parts, int left, int y)
-{
-    int i, x = left;
-    for (i = 0; i < parts; i++) {
-        int width = 34 + (int)cnv_text_width(12, toy_part_names[seen[i]]);
-        if (x + width > left + PANEL + 14) x = left, y += 24;
-        cnv_rectangle(sheet, x, y - 1, 14, 14, toybox_color(i, parts));
-        cnv_text(sheet, x + 20, y, 12, ink, toy_part_names[seen[i]]);
-        x += width;
-    }
-}
-
-/* One scene and all that is known about it; returns the number of parts that show. */
+/* One scene and all that is known about it. */
 static int toybox_explain(cnv_tensor *sheet, const toy_scene *s, int top)
 {
     static const char *const titles[4] = {"picture", "mask", "parts", "key points"};
-    cnv_tensor view[3] = {{0}};
     char text[200];
-    int seen[TOY_PARTS], i, step = PANEL + 16, below = top + PANEL + 16;
-    int parts = toybox_scene(s, PANEL, &view[0], &view[1], &view[2], seen);
-    for (i = 0; parts && i < 4; i++) {
-        cnv_paste(sheet, &view[i % 3], MARGIN + i * step, top);
-        cnv_frame(sheet, MARGIN + i * step, top, PANEL, PANEL, 1, quiet);
-        toybox_centred(sheet, MARGIN + i * step + PANEL / 2, top - 24, 13, titles[i]);
+    int i, below = top + PANEL + 16, ok = toybox_views(sheet, s, top);
+    for (i = 0; i < 4; i++) {
+        cnv_frame(sheet, MARGIN + i * NEXT, top, PANEL, PANEL, 1, quiet);
+        panel_centred(sheet, MARGIN + i * NEXT + PANEL / 2, top - 24, 13, ink, titles[i]);
     }
-    toybox_key_points(sheet, s, MARGIN + 3 * step, top);
-    toybox_legend(sheet, seen, parts, MARGIN + 2 * step, below);
+    toybox_key_points(sheet, s, MARGIN + 3 * NEXT, top);
     snprintf(text, sizeof text, "seed %llu: %s, turned by %.0f degrees, %.0f %% of the picture",
              s->seed, toy_class_names[s->class_id], s->rotation * 360 / TOY_TAU, 100 * s->area);
     cnv_text(sheet, MARGIN, below, 12, ink, text);
     snprintf(text, sizeof text, "contrast %.2f, background: %s, loose things around it: %d",
              s->contrast, toy_background_names[s->background], s->clutter);
     cnv_text(sheet, MARGIN, below + 24, 12, ink, text);
-    for (i = 0; i < 3; i++) cnv_tensor_free(&view[i]);
-    return parts;
+    return ok;
 }
 
 #ifndef EXAMPLE_NO_MAIN
@@ -120,14 +95,13 @@ enum { ROWS = 5, TOP = 100, EXPLAIN = TOP + ROWS * STEP + 56, CHEATS = EXPLAIN +
 static void toybox_tile(cnv_tensor *sheet, unsigned long long seed, int class_id, int biased,
                         int column, int y)
 {
-    static float rgb[3 * TILE * TILE];
-    cnv_tensor tile = cnv_tensor_view(rgb, 1, 3, TILE, TILE);
+    cnv_tensor tile = {0};
     toy_options options = toy_defaults();
     toy_scene scene;
     options.class_id = class_id, options.biased = biased;
     scene = toy_make(seed, &options);
-    toy_render(&scene, TILE, rgb, NULL, NULL);
-    cnv_paste(sheet, &tile, MARGIN + column * STEP, y);
+    if (example_scene(&scene, TILE, &tile)) cnv_paste(sheet, &tile, MARGIN + column * STEP, y);
+    cnv_tensor_free(&tile);
 }
 
 /* The whole sheet: five scenes of each class, one explained, two ways to cheat. */
@@ -137,7 +111,7 @@ static int toybox_sheet(cnv_tensor *sheet, unsigned long long seed, const toy_sc
     if (!cnv_canvas(sheet, CHEATS + TILE + MARGIN, WIDTH, white)) return 0;
     cnv_text(sheet, MARGIN, 24, 20, ink, "Toybox: pictures with ground truth");
     for (i = 0; i < TOY_CLASSES; i++) {
-        toybox_centred(sheet, MARGIN + i * STEP + TILE / 2, TOP - 24, 13, toy_class_names[i]);
+        panel_centred(sheet, MARGIN + i * STEP + TILE / 2, TOP - 24, 13, ink, toy_class_names[i]);
         for (row = 0; row < ROWS; row++)
             toybox_tile(sheet, seed + (unsigned)(row * TOY_CLASSES + i), i, TOY_UNBIASED, i,
                         TOP + row * STEP);
@@ -150,21 +124,14 @@ static int toybox_sheet(cnv_tensor *sheet, unsigned long long seed, const toy_sc
 
 int main(int argc, char **argv)
 {
-    static const char *const needless[4] = {"net", "weights", "image", "layer"};
-    example e = {0};
+    example e = example_start(argc, argv, "the picture world, and all that is known about it", "",
+                              "net,weights,image,layer");
     cnv_tensor sheet = {0};
     toy_options options = toy_defaults();
     toy_scene scene = toy_make(0, &options);
     int i;
-    e.program = "toybox", e.argc = argc, e.argv = argv;
-    example_options(&e, "the picture world: scenes and all that is known about them", "");
-    for (i = 0; i < 4; i++)
-        if (example_text(&e, needless[i], NULL))
-            example_fail(&e, "--%s is for programs that run a network", needless[i]);
     for (e.classes = 0; e.classes < TOY_CLASSES; e.classes++)
         e.class_names[e.classes] = toy_class_names[e.classes];
-    e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
-    e.out = example_text(&e, "out", "toybox.png");
     options.class_id = example_class(&e, example_text(&e, "class", "house"));
     options.min_size = 0.15, options.occluders = 0;
     for (i = 0; i < 1000; i++) { /* one with loose things around it and strong colours */

@@ -262,16 +262,6 @@ static inline void units_slopes(const example *e, const dataset *d, int node, in
     cnv_tensor_free(&images);
 }
 
-/* The same network before training: random weights. */
-static inline example units_untrained(const example *e)
-{
-    example other = *e;
-    other.net = cnv_net_new();
-    example_check(e, other.net && e->model->build(other.net, e->classes) >= 0 &&
-                     cnv_init(other.net, e->seed));
-    return other;
-}
-
 /* ---- Receptive fields ----
 
    Windows read rows and columns independently, so each axis is followed by itself: mark the neuron,
@@ -442,12 +432,6 @@ static inline double units_area(const cnv_tensor *map, double share, double *lev
 
 /* ---- Pictures ---- */
 
-/* Whether the data set's pictures are scenes whose truth is known. */
-static inline int units_are_scenes(const example *e, const dataset *d)
-{
-    return !example_text(e, "data", NULL) && d->side == TOY_SIDE;
-}
-
 /* Which part of the object, or TOY_NO_PART, lies at each pixel of the scenes [n][side][side]; to be
    freed. */
 static inline unsigned char *units_parts(const example *e, const dataset *d)
@@ -466,36 +450,36 @@ static inline unsigned char *units_parts(const example *e, const dataset *d)
     return parts;
 }
 
-/* Picture i as [1,3,side,side]; a scene is drawn anew at that size. */
-static inline void units_thumbnail(const example *e, const dataset *d, int i, int side,
-                                   cnv_tensor *tile)
+/* Picture i as [1,3,side,side], with crisp pixels. */
+static inline void units_tile(const example *e, const dataset *d, int i, int side, cnv_tensor *tile)
 {
     cnv_tensor small = {0}, large = {0};
-    if (units_are_scenes(e, d)) {
-        toy_scene scene = toy_make(EXAMPLE_HELD_OUT + (unsigned long long)i, NULL);
-        example_check(e, cnv_tensor_resize(tile, 1, 3, side, side));
-        toy_render(&scene, side, tile->data, NULL, NULL);
-        return;
-    }
     dataset_batch(e, d, i, 1, &small);
     example_check(e, cnv_enlarge(&small, (side - 1) / d->side + 1, &large) &&
                      cnv_resize(&large, side, side, tile));
     cnv_tensor_free(&small), cnv_tensor_free(&large);
 }
 
+/* The same, but a scene is drawn anew at that size. d: of dataset_of(). */
+static inline void units_thumbnail(const example *e, const dataset *d, int i, int side,
+                                   cnv_tensor *tile)
+{
+    toy_scene scene = toy_make(EXAMPLE_HELD_OUT + (unsigned long long)i, NULL);
+    units_tile(e, d, i, side, tile);
+    if (!example_text(e, "data", NULL)) toy_render(&scene, side, tile->data, NULL, NULL);
+}
+
 /* The first pictures of a data set in a row, as they are. */
 static inline void units_pictures(const example *e, const dataset *d, int count, int side, int x,
                                   int y, cnv_tensor *picture)
 {
-    cnv_tensor image = {0}, large = {0}, tile = {0};
+    cnv_tensor tile = {0};
     int i;
     for (i = 0; i < count && i < d->n; i++, x += side + 10) {
-        dataset_batch(e, d, i, 1, &image);
-        example_check(e, cnv_enlarge(&image, (side - 1) / d->side + 1, &large) &&
-                         cnv_resize(&large, side, side, &tile));
+        units_tile(e, d, i, side, &tile);
         cnv_paste(picture, &tile, x, y);
     }
-    cnv_tensor_free(&image), cnv_tensor_free(&large), cnv_tensor_free(&tile);
+    cnv_tensor_free(&tile);
 }
 
 /* Text in white with a dark rim, which shows on every picture. */
@@ -562,14 +546,16 @@ static inline void units_row(const example *e, const dataset *d, const units_hit
     static const cnv_color ink = {0.1f, 0.1f, 0.12f}, pale = {0.6f, 0.6f, 0.64f};
     cnv_tensor tile = {0};
     char text[32];
-    int i, label;
+    int i;
     for (i = 0; i < count; i++, x += side + 10) {
-        label = d->labels[hit[i].picture];
+        int label = d->labels[hit[i].picture];
+        double wide = cnv_text_width(10, d->names[label]);
         units_thumbnail(e, d, hit[i].picture, side, &tile);
         cnv_paste(picture, &tile, x, y);
         snprintf(text, sizeof text, "%.3g", (double)hit[i].value);
         units_label(picture, x + 6, y + side - 17, 11, text);
-        cnv_text(picture, x, y + side + 7, 10, label == class_id ? ink : pale, d->names[label]);
+        cnv_text(picture, x, y + side + 7, wide > side ? 10 * side / wide : 10,
+                 label == class_id ? ink : pale, d->names[label]);
     }
     cnv_tensor_free(&tile);
 }

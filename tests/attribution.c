@@ -136,16 +136,20 @@ static void test_gradcam_is_cam(void)
 static void test_occlusion_of_nothing_and_all(const example *e)
 {
     occlusion_setting set = {0, 5, 0};
-    occlusion_maps maps = {0};
+    occlusion_maps maps = {0, 0, {0}};
     cnv_tensor gray = {0}, p = {0};
+    const float *found, *winner, *response;
     int i;
     set.node = e->layer;
     CHECK(occlusion(e->net, e->logits, &e->image, 3, &set, &maps), "%s", cnv_error());
+    found = maps.all.data + 25 * HIDDEN_P, winner = maps.all.data + 25 * HIDDEN_WINNER;
+    response = maps.all.data + 25 * HIDDEN_RESPONSE;
     for (i = 0; i < 25; i++) {
-        CHECK(fabs((double)maps.p.data[i] - maps.before) < 1e-6, "P %g, without a square %g",
-              (double)maps.p.data[i], maps.before);
-        CHECK((int)maps.winner.data[i] == e->predicted, "answer %d", (int)maps.winner.data[i]);
-        CHECK(maps.response.data[i] == maps.response.data[0], "the response changes");
+        CHECK(fabs((double)found[i] - maps.before) < 1e-6, "P %g, without a square %g",
+              (double)found[i], maps.before);
+        CHECK(fabsf(maps.all.data[25 * HIDDEN_DROP + i]) < 1e-6f, "it drops");
+        CHECK((int)winner[i] == e->predicted, "answer %d", (int)winner[i]);
+        CHECK(response[i] == response[0], "the response changes");
     }
     CHECK(cnv_tensor_copy(&e->image, &gray), "%s", cnv_error());
     cnv_tensor_fill(&gray, 0.5);
@@ -154,9 +158,9 @@ static void test_occlusion_of_nothing_and_all(const example *e)
     set.square = 2 * TOY_SIDE;
     CHECK(occlusion(e->net, e->logits, &e->image, 3, &set, &maps), "%s", cnv_error());
     for (i = 0; i < 25; i++)
-        CHECK(fabsf(maps.p.data[i] - p.data[3]) < 1e-6f, "P %g, of the grey picture %g",
-              (double)maps.p.data[i], (double)p.data[3]);
-    occlusion_free(&maps), cnv_tensor_free(&gray), cnv_tensor_free(&p);
+        CHECK(fabsf(maps.all.data[25 * HIDDEN_P + i] - p.data[3]) < 1e-6f,
+              "P %g, of the grey picture %g", (double)maps.all.data[i], (double)p.data[3]);
+    cnv_tensor_free(&maps.all), cnv_tensor_free(&gray), cnv_tensor_free(&p);
 }
 
 /* ---- The scores themselves ---- */

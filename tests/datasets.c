@@ -748,7 +748,7 @@ static void test_batch(void)
     for (i = 0; i < 36; i++) d.pixels[i] = byte_of(0, (size_t)i);
     CHECK(cnv_tensor_resize(&images, 6, 3, 2, 2), "%s", cnv_error());
     for (mirror = 0; mirror < 2; mirror++) {
-        load_batch(&d, index, 6, mirror ? &rng : NULL, &images, labels);
+        dataset_pick(&d, index, 6, mirror ? &rng : NULL, &images, labels);
         for (i = 0; i < 6; i++) {
             const unsigned char *from = d.pixels + 12 * index[i];
             const float *to = images.data + 12 * i;
@@ -768,7 +768,7 @@ static int changed_picture; /* the one that train_small inverts; -1: none */
 /* Trains a small network on 36 of 40 pictures of 6 x 6, in 2 classes, and writes its weights. */
 static void train_small(const char *name)
 {
-    static history h;
+    static training h;
     example e = self;
     dataset d = {0};
     int x;
@@ -810,6 +810,73 @@ static void test_held_out(void)
     for (i = 0; i < 5; i++) free(bytes[i]);
 }
 
+/* ---- The record of a run ---- */
+
+/* A run that never was: 5 points, 2 snapshots of 3 filters of 2 x 2 on gray pixels. */
+static training some_run(void)
+{
+    training h;
+    int i;
+    memset(&h, 0, sizeof h);
+    for (i = 0; i < 5; i++) training_note(&h, 1000.0 * i, 2.5 / (i + 1));
+    for (h.snapshots = 0; h.snapshots < 2; h.snapshots++) {
+        h.held_out_at[h.snapshots] = 4.0 * h.snapshots, h.held_out[h.snapshots] = 10 + h.snapshots;
+        CHECK(cnv_tensor_resize(&h.filters[h.snapshots], 3, 1, 2, 2), "%s", cnv_error());
+        for (i = 0; i < 12; i++) h.filters[h.snapshots].data[i] = (float)(i + 20 * h.snapshots) / 7;
+    }
+    return h;
+}
+
+static void load_run(const char *name)
+{
+    static training h;
+    printf("own %d", training_load(&self, in_root(name), &h));
+    exit(0);
+}
+
+/* What is saved is read again; a record is this network's own if it ends with its filters. */
+static void test_record(void)
+{
+    static const char *const names[2] = {"bias", "conv.weight"};
+    training h = some_run(), read;
+    cnv_tensor weights[2] = {{0}}, picture = {0};
+    char path[256];
+    int i, status;
+    snprintf(path, sizeof path, "%s", in_root("run.safetensors"));
+    CHECK(!strcmp(training_path("a.b/net.safetensors"), "a.b/net.history.safetensors") &&
+          !strcmp(training_path("a.b/net"), "a.b/net.history"), "%s", training_path("a.b/net"));
+    CHECK(cnv_tensor_resize(&weights[0], 1, 3, 1, 1) &&
+          cnv_tensor_copy(&h.filters[1], &weights[1]), "%s", cnv_error());
+    cnv_tensor_fill(&weights[0], 1);
+    training_save_record(&self, &h, training_path(path));
+    CHECK(cnv_safetensors_save(path, names, weights, 2, NULL), "%s", cnv_error());
+    memset(&read, 0, sizeof read);
+    CHECK(training_load(&self, path, &read) == 1, "its own record");
+    CHECK(read.points == 5 && read.snapshots == 2, "%d, %d", read.points, read.snapshots);
+    for (i = 0; i < 5; i++)
+        CHECK(read.images[i] == h.images[i] && fabs(read.loss[i] - h.loss[i]) < 1e-6, "point %d", i);
+    for (i = 0; i < 2; i++)
+        CHECK(read.held_out_at[i] == h.held_out_at[i] && read.held_out[i] == h.held_out[i] &&
+              read.filters[i].n == 3 && read.filters[i].w == 2 &&
+              !memcmp(read.filters[i].data, h.filters[i].data, 12 * sizeof(float)), "%d", i);
+    CHECK(training_picture(&read, &picture) && picture.w > 1000, "%s", cnv_error());
+    training_free(&read), memset(&read, 0, sizeof read);
+    weights[1].data[11] += 1e-6f;
+    CHECK(cnv_safetensors_save(path, names, weights, 2, NULL), "%s", cnv_error());
+    CHECK(training_load(&self, path, &read) == 0, "another network's record");
+    training_free(&read);
+    remove(training_path(path));
+    status = in_child(load_run, "run.safetensors");
+    CHECK(status == 1 && strstr(said, "run.history"), "no record: %d, %s", status, said);
+    CHECK(cnv_safetensors_save(training_path(path), names, weights, 2, NULL), "%s", cnv_error());
+    status = in_child(load_run, "run.safetensors");
+    CHECK(status == 1 && strstr(said, "images"), "weights as a record: %d, %s", status, said);
+    status = in_child(load_run, "absent.safetensors");
+    CHECK(status == 1 && strstr(said, "absent"), "no weights: %d, %s", status, said);
+    cnv_tensor_free(&picture), cnv_tensor_free(&weights[0]);
+    cnv_tensor_free(&weights[1]), training_free(&h);
+}
+
 static void train_folder(const char *name)
 {
     char data[256], weights[256], out[256];
@@ -847,6 +914,8 @@ static void test_train(void)
     names = file ? cnv_safetensors_metadata(file, "classes") : NULL;
     CHECK(names && !strcmp(names, "cats\ndogs"), "%s", names ? names : cnv_error());
     cnv_safetensors_close(file);
+    status = in_child(load_run, "train.safetensors");
+    CHECK(status == 0 && !strcmp(said, "own 1"), "its record: %d, %s", status, said);
     empty_folder("few"), make_folder("few/dogs"), make_folder("few/cats");
     WRITE("few/dogs/1.pgm", "P5 1 1 255\n."), WRITE("few/cats/1.pgm", "P5 1 1 255\n.");
     CHECK(in_child(train_folder, "few") == 0, "two pictures: %s", said);
@@ -881,6 +950,7 @@ int main(void)
     test_shuffle_of_few();
     test_batch();
     test_held_out();
+    test_record();
     test_train();
     test_toybox(); /* last, since it may begin threads, which children would lack */
     test_more_toybox();

@@ -625,6 +625,45 @@ static void test_round_trip(void)
 }
 
 /* Mapped weights may be changed, and the file replaced, and neither sees the other. */
+/* Tensors of one's own: views, too; and what cannot be written leaves what was there. */
+static void test_tensors(void)
+{
+    static const char *const names[2] = {"maps", "a code"}, *const same_names[2] = {"a", "a"};
+    const char *path = in_folder("files_test.safetensors"), *long_names[2];
+    cnv_real numbers[24], read[24];
+    cnv_tensor tensors[2];
+    cnv_safetensors *file;
+    const cnv_safetensor *found;
+    char name[CNV_NAME_SIZE + 1];
+    int i;
+    for (i = 0; i < 24; i++) numbers[i] = (cnv_real)i / 4;
+    tensors[0] = cnv_tensor_view(numbers, 2, 3, 1, 4);
+    tensors[1] = cnv_tensor_view(numbers + 5, 1, 7, 1, 1);
+    CHECK(cnv_safetensors_save(path, names, tensors, 2, some_metadata), "%s", cnv_error());
+    memset(name, 'x', sizeof name), name[CNV_NAME_SIZE] = 0;
+    long_names[0] = "short", long_names[1] = name;
+    CHECK(!cnv_safetensors_save(path, long_names, tensors, 2, NULL) &&
+          strstr(cnv_error(), "too long a name"), "%s", cnv_error());
+    CHECK(!cnv_safetensors_save(path, same_names, tensors, 2, NULL), "a name twice");
+    CHECK(!cnv_safetensors_save(in_folder("absent/x"), names, tensors, 2, NULL), "no folder");
+    tensors[0].data = NULL;
+    CHECK(!cnv_safetensors_save(path, names, tensors, 2, NULL) && strstr(cnv_error(), "is empty"),
+          "%s", cnv_error());
+    file = cnv_safetensors_open(path);
+    CHECK(file && file->count == 2, "%s", cnv_error());
+    found = file ? cnv_safetensors_find(file, "maps") : NULL;
+    CHECK(found && found->rank == 4 && found->shape[0] == 2 && found->shape[1] == 3 &&
+          found->shape[2] == 1 && found->shape[3] == 4, "another shape");
+    CHECK(found && cnv_safetensor_read(found, read, 24) && !memcmp(read, numbers, sizeof read),
+          "other numbers");
+    found = file ? cnv_safetensors_find(file, "a code") : NULL;
+    CHECK(found && cnv_safetensor_read(found, read, 7) && read[6] == numbers[11], "a view");
+    CHECK(file && cnv_safetensors_metadata(file, "format"), "the metadata are lost");
+    cnv_safetensors_close(file);
+    CHECK(cnv_safetensors_save(path, names, tensors, 0, NULL), "none: %s", cnv_error());
+    remove(path);
+}
+
 static void test_mapped(void)
 {
     const char *path = in_folder("files_test.safetensors");
@@ -1091,6 +1130,7 @@ int main(int argc, char **argv)
     test_small_floats();
     test_large_floats();
     test_round_trip();
+    test_tensors();
     test_mapped();
     test_refused_weights();
     test_mixed_types();

@@ -57,11 +57,10 @@ quick() {
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
-    integrated_gradients) echo --steps 5 --scenes 2 ;;
-    smoothgrad) echo --copies 5 --scenes 2 ;;
-    scorecam) echo --scenes 1 ;;
-    *) if grep -q 'own options.*scenes' help; then echo --scenes 5
-       elif grep -q 'own options.*images' help; then echo --images 2; fi ;;
+    top_images | top_patches | random_directions) echo --images 60 ;;
+    receptive_field) echo --images 60 --units 1 ;;
+    dissection | tcav) echo --images 30 ;;
+    *) if grep -q 'own options.*scenes' help; then echo --scenes 5; fi ;;
     esac
 }
 
@@ -125,8 +124,32 @@ test_readme() {
     cd ..
 }
 
+# What train leaves behind can be shown again; what is no record cannot.
+test_record() {
+    accepted "$1" --show toynet.safetensors
+    refused "$1" --show missing
+    refused "$1" --show nonsense
+    cp toynet.safetensors toynet.history.safetensors # weights are no record
+    refused "$1" --show toynet.safetensors
+    refused "$1" --layer conv1 # it makes its network itself
+}
+
+# With answers and without: the quiz ends with a picture of both.
+test_quiz() {
+    printf 'fish\n11\nnonsense\nbi\n' >answers
+    "$1" --scenes 5 <answers >out 2>err
+    if [ "$(grep -c 'you [01] of 1$' out)" = 3 ]; then pass
+    else fail "human_vs_net: three answers, and it says: $(cat out err)"; fi
+}
+
 test_readme
 make_files
-for program in "$@"; do test_program "$root/$program"; done
+for program in "$@"; do
+    test_program "$root/$program"
+    case $program in
+    */train) test_record "$root/$program" ;;
+    */human_vs_net) test_quiz "$root/$program" ;;
+    esac
+done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,7 +1,6 @@
 /* units.c: the lists of best pictures are what sorting gives; receptive fields are exact; a
-   neuron's deconvnet projection is what transposing by hand gives; units of the
-   shipped network are purer than chance, use less of their fields the deeper they are, and random
-   directions are as pure.
+   neuron's deconvnet projection is what transposing by hand gives; units of the shipped network are
+   purer than chance, random directions as well, and deep ones use a part of their fields.
 
        cc -O2 -fopenmp tests/units.c -o build/units -lm && build/units                        */
 #define EXAMPLE_NO_MAIN
@@ -23,8 +22,7 @@ static cnv_tensor noise(int n, int c, int h, int w, uint64_t seed)
 
 /* ---- Lists ---- */
 
-/* The place of the hit among all pictures: how many have a greater maximum, or an
-   equal one before. */
+/* The place of a hit among all pictures: how many have a greater maximum, or the same before. */
 static int rank_of(const cnv_tensor *a, int k, units_hit hit)
 {
     int n, i, plane = a->h * a->w, rank = 0;
@@ -91,9 +89,8 @@ static void test_purity(const example *e)
 
 /* ---- Receptive fields ---- */
 
-/* The pixels that make the neuron not a number when they are: the definition of "can change
-   it", that
-   no closed ReLU and no lost maximum hides. One forward pass for each row and column. */
+/* The pixels that make the neuron not a number when they are: "can change it", by definition, and
+   no closed ReLU and no lost maximum hides it. One forward pass for each row and column. */
 static units_box field_by_nan(cnv_net *net, int node, int y, int x, int h, int w)
 {
     units_box box = {0, 0, 0, 0};
@@ -167,8 +164,7 @@ static void test_all_kinds_of_fields(void)
     window_conv(net, x, 2, 3, 1, 2, 2, 0);
     test_fields(net, "kernel, stride, dilation, pads", 17, 14, 0);
     net = cnv_net_new(), x = cnv_avg_pool(net, cnv_input(net, 3), 2, 2, 0);
-    /* more pad than kernel: neurons that see next to nothing */
-    window_conv(net, x, 2, 2, 3, 4, 3, 1);
+    window_conv(net, x, 2, 2, 3, 4, 3, 1); /* the first taps of a window lie beside the picture */
     test_fields(net, "holes at the border", 16, 18, 0);
     net = cnv_net_new(), x = cnv_input(net, 3);
     both[0] = window_conv(net, x, 1, 1, 1, 1, 0, 0);
@@ -181,6 +177,12 @@ static void test_all_kinds_of_fields(void)
     x = cnv_upsample(net, cnv_max_pool(net, cnv_add(net, x, y), 3, 2, 1), 2);
     cnv_conv2d(net, cnv_reflect_pad(net, x, 2), "c", 2, 3, 2, 0);
     test_fields(net, "skip, maximum, upsampling, mirror", 12, 13, 1);
+    net = cnv_net_new();
+    window_conv(net, cnv_reflect_pad(net, cnv_input(net, 3), 3), 1, 2, 1, 1, 0, 0);
+    test_fields(net, "mirror", 6, 7, 0);
+    net = cnv_net_new();
+    window_conv(net, cnv_upsample(net, cnv_input(net, 3), 3), 2, 2, 2, 1, 1, 0);
+    test_fields(net, "upsampling", 5, 6, 0);
     net = cnv_net_new(), x = cnv_conv2d(net, cnv_input(net, 3), "a", 4, 3, 2, 1);
     cnv_adaptive_avg_pool(net, cnv_local_response_norm(net, x, 3, 1e-4, 0.75, 2), 3, 2);
     test_fields(net, "adaptive pool, response norm", 15, 17, 0);
@@ -209,8 +211,7 @@ static void test_known_fields(void)
         CHECK(box.w == size[i] && box.h == size[i], "%s: %d x %d", names[i], box.w, box.h);
         in = units_field(net, cnv_find(net, names[i]), 2, 2, 0);
         CHECK(in.x == (box.x > 0 ? box.x : 0) && in.x + in.w == box.x + box.w,
-              "%s: %d + %d, %d + %d",
-              names[i], in.x, in.w, box.x, box.w);
+              "%s: %d + %d, %d + %d", names[i], in.x, in.w, box.x, box.w);
     }
     cnv_net_free(net), cnv_tensor_free(&image);
     net = cnv_net_new(), image = noise(1, 3, 48, 40, 1);
@@ -234,8 +235,8 @@ static void test_nothing_reaches_from_outside(const example *e)
     for (i = 0; i < 6; i++) {
         int node = cnv_find(e->net, names[i]), y, x;
         cnv_tensor *out = &e->net->nodes[node].out, before = {0};
-        CHECK(cnv_forward(e->net, &image, node) && cnv_tensor_copy(out, &before),
-              "%s", cnv_error());
+        CHECK(cnv_forward(e->net, &image, node) && cnv_tensor_copy(out, &before), "%s",
+              cnv_error());
         for (j = 0; j < 8; j++)
             for (inside = 0; inside < 2; inside++) {
                 int same = 1;
@@ -263,8 +264,7 @@ static void test_nothing_reaches_from_outside(const example *e)
 
 /* ---- Patches ---- */
 
-/* Two layers by hand: projection = W1^T relu(W2^T a), and of that, relu of the first ReLU's input
-   does not matter. */
+/* Two layers by hand: projection = W1^T relu(W2^T a). What the ReLU's input was does not matter. */
 static void test_projection_by_hand(void)
 {
     cnv_net *net = cnv_net_new();
@@ -346,8 +346,8 @@ static void test_actual_field_of_a_filter(int taps)
     if (taps == 1) net->params[0].value.data[4 * 13 + 9] = 1;
     cnv_weights_changed(net), cnv_tensor_fill(&image, 0);
     for (i = 0; i < 50; i++)
-        CHECK(receptive_field(net, node, 0, hit, &image, 1, &rng, &sum) == places,
-              "%s", cnv_error());
+        CHECK(receptive_field(net, node, 0, hit, &image, 1, &rng, &sum) == places, "%s",
+              cnv_error());
     map = cnv_tensor_channel(&sum, 0, 0);
     area = units_area(&map, 0.9, &level) * places;
     if (taps == 1) CHECK(area == 1 && map.data[4 * 13 + 9] == 50.0f * (float)places, "%g", area);
@@ -383,12 +383,13 @@ static void test_directions(const example *e, const dataset *d)
 
 static void test_pass_lines(const example *e, const dataset *d)
 {
-    example untrained = units_untrained(e);
+    example untrained = *e;
     int last = cnv_find(e->net, e->model->last_conv), codes = e->net->nodes[e->logits].input[0];
     int alive, n = e->net->nodes[codes].channels;
     double chance = units_chance(d, 9, 1), mean;
     cnv_tensor v = {0};
     units u, half;
+    untrained.net = example_untrained(e);
     units_search(e, d, &last, 1, 9, &u);
     mean = units_mean_purity(d, &u, &alive);
     printf("purity of %d units of conv4 %.3f, chance %.3f", alive, mean, chance);
