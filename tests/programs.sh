@@ -56,6 +56,7 @@ quick() {
     train) echo --images 640 --scenes 200 ;;
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
+    class_max) echo --steps 1 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
     top_images | top_patches | random_directions) echo --images 60 ;;
     receptive_field) echo --images 60 --units 1 ;;
