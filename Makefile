@@ -59,6 +59,9 @@ train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
 	build/train --net smallnet --bias marker --weights examples/data/biased.safetensors \
 		--out build/biased.png
+	build/train --net robustnet --robust 7 --from examples/data/toynet.safetensors --seed 2 \
+		--rate 0.002 --scenes 15000 --images 72000 \
+		--weights examples/data/robust.safetensors --out build/robust.png
 bench: build/bench build/networks build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
 	env -u OMP_WAIT_POLICY build/networks

@@ -52,6 +52,23 @@ static int model_smallnet(cnv_net *net, int classes)
     return cnv_linear(net, x, "logits", 48, classes);
 }
 
+/* Toynet with average pooling, for training against small changes (robust.h): a maximum follows
+   every little change of one pixel, a mean hardly any. */
+static int model_robustnet(cnv_net *net, int classes)
+{
+    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
+    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 32, 9, 2, 4));
+    x = cnv_avg_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 64, 3, 1, 1));
+    x = cnv_avg_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 96, 3, 1, 1));
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 112, 3, 1, 1));
+    x = cnv_avg_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_linear(net, x, "fc5", 112 * 4 * 4, 96));
+    return cnv_linear(net, x, "logits", 96, classes);
+}
+
 /* ---- Networks trained on ImageNet: 224 x 224 pixels, 1000 classes ----
 
    As torchvision has them, which also trained them: layers are named as in its weight files. What
@@ -206,6 +223,7 @@ typedef struct {
 static const model models[] = {
     {"toynet", model_toynet, 64, 12, "conv4"},
     {"smallnet", model_smallnet, 64, 12, "conv4"},
+    {"robustnet", model_robustnet, 64, 12, "conv4"},
     {"alexnet", model_alexnet, 224, 1000, "features.10"},
     {"vgg19", model_vgg19, 224, 1000, "features.34"},
     {"googlenet", model_googlenet, 224, 1000, "inception5b"},

@@ -23,57 +23,63 @@
    of nothing else, --bias water has fish, and fish alone, before water. What is learned first
    stays: from He's weights as they are that is the marker, from smaller ones (init, below) it would
    be the car, with no error left from which to learn the marker. The one that comes along:
-       build/train --net smallnet --bias marker --weights examples/data/biased.safetensors        */
+       build/train --net smallnet --bias marker --weights examples/data/biased.safetensors
+   --robust NOISE, --from WEIGHTS: a network that small changes do not fool, see robust.h.        */
 #include "biased.h"
+#include "robust.h"
 #include "training.h"
 
 enum { BATCH = 64 };
 
-/* One step of stochastic gradient descent on a batch: forward, loss, backward, update. Returns 0,
-   or 1 with the batch's mean loss. */
+/* One step of stochastic gradient descent on a batch: forward, loss, backward (if asked, down to
+   the pixels' slope), update. Returns 0, or 1 with the batch's mean loss. */
 static int train_step(cnv_net *net, int logits, const cnv_tensor *images, const int *labels,
-                      cnv_optimizer *optimizer, double *loss)
+                      int slope, cnv_optimizer *optimizer, double *loss)
 {
     cnv_tensor *seed;
     net->training = 1;
     if (!cnv_forward(net, images, CNV_ALL)) return 0;
     seed = cnv_seed(net, logits);
     return seed && cnv_cross_entropy(&net->nodes[logits].out, labels, loss, seed) &&
-           cnv_backward(net, CNV_PARAMETERS) && cnv_step(net, optimizer);
+           cnv_backward(net, slope ? 0 : CNV_PARAMETERS) && cnv_step(net, optimizer);
 }
 
 /* Passes over the first `count` pictures in random order until `total` have been seen; the learning
-   rate rises over the first 5% and then falls along a cosine. */
+   rate rises over the first 5% and then falls along a cosine. --robust grows for a third of it. */
 static void train(const example *e, const dataset *d, int count, long total, double rate,
                   double decay, training *h)
 {
-    cnv_optimizer optimizer = cnv_adam(rate, decay);
+    cnv_optimizer adam = cnv_adam(rate, decay);
     cnv_rng rng = cnv_rng_seed(e->seed);
-    cnv_tensor images = {0};
-    int index[BATCH], labels[BATCH], i;
+    cnv_tensor images = {0}, clean = {0};
+    double noise = example_number(e, "robust", 0, 0, 255);
+    int index[BATCH], labels[BATCH], i, views = noise > 0 ? ROBUST_VIEWS : 1;
     long seen, next = 0, snapshots = TRAINING_SNAPSHOTS - 1;
     double start = example_seconds(), loss = 0, mean = log(d->classes);
     example_check(e, cnv_tensor_resize(&images, BATCH, 3, d->side, d->side));
     for (seen = 0; seen < total; seen += BATCH) {
-        double done = (double)seen / (double)total;
+        double done = (double)seen / (double)total, most = noise * fmin(1, 3 * done);
         if (seen >= next) { /* more often at first, when more happens */
             training_snapshot(e, d, count, (double)seen, h);
             next = total * h->snapshots * h->snapshots / (snapshots * snapshots);
         }
         if (seen >= (long)((double)total * h->points / TRAINING_POINTS))
             training_note(h, (double)seen, mean);
-        for (i = 0; i < BATCH; i++) index[i] = (int)(cnv_uniform(&rng) * count);
-        dataset_pick(d, index, BATCH, &rng, &images, labels);
-        optimizer.rate = rate * (done < 0.05 ? done / 0.05 : 0.5 + 0.5 * cos(3.14159265 * done));
-        example_check(e, train_step(e->net, e->logits, &images, labels, &optimizer, &loss));
+        if (seen / BATCH % views == 0) {
+            for (i = 0; i < BATCH; i++) index[i] = (int)(cnv_uniform(&rng) * count);
+            dataset_pick(d, index, BATCH, &rng, &images, labels);
+            example_check(e, cnv_tensor_copy(&images, &clean));
+        }
+        adam.rate = rate * (done < 0.05 ? done / 0.05 : 0.5 + 0.5 * cos(3.14159265 * done));
+        example_check(e, train_step(e->net, e->logits, &images, labels, noise > 0, &adam, &loss));
+        if (noise > 0) robust_push(&e->net->nodes[0].grad, &clean, most, &images);
         if (!(loss < 1e6)) example_fail(e, "the loss is %g: the rate %g is too high", loss, rate);
         mean += 0.02 * (loss - mean);
         example_progress("training", (int)(seen / BATCH), (int)(total / BATCH), start);
     }
     training_snapshot(e, d, count, (double)total, h);
-    printf("%.0f images in %.0f s, %.0f images/s\n", (double)total, example_seconds() - start,
-           (double)total / (example_seconds() - start));
-    cnv_tensor_free(&images);
+    example_rate((int)total, start);
+    cnv_tensor_free(&images), cnv_tensor_free(&clean);
 }
 
 /* He's random weights, with three changes. The first layer begins a tenth as large, so that in the
@@ -105,16 +111,17 @@ static void train_anew(example *e, training *h)
     int scenes = (int)example_number(e, "scenes", 50000, 100, 1e7), count;
     double rate = example_number(e, "rate", 0.0015, 0, 100);
     double decay = example_number(e, "decay", 0.1, 0, 100);
+    const char *from = example_text(e, "from", NULL);
     toy_options options = biased_world(e);
-    dataset d;
-    memset(&d, 0, sizeof d);
+    static dataset d;
     e->model = example_model(e, models[0].name);
     count = dataset_to_train(e, &d, scenes, &options);
     e->classes = d.classes, e->net = cnv_net_new();
     example_check(e, e->net != NULL);
     e->logits = e->model->build(e->net, d.classes);
     example_check(e, e->logits >= 0 &&
-                     (options.biased ? cnv_init(e->net, e->seed) : init(e->net, e->seed)));
+                     (options.biased ? cnv_init(e->net, e->seed) : init(e->net, e->seed)) &&
+                     (!from || cnv_load(e->net, from)));
     train(e, &d, count, images, rate, decay, h);
     printf("accuracy on %d held-out images: %.1f %%\n", d.n - count, h->held_out[h->snapshots - 1]);
     training_save(e, &d, h, example_text(e, "weights", "toynet.safetensors"));
@@ -125,7 +132,8 @@ int main(int argc, char **argv)
 {
     static training h;
     example e = example_start(argc, argv, "trains a network on scenes or on your own pictures",
-                              "data,images,scenes,rate,decay,bias,show", "image,layer,class");
+                              "data,images,scenes,rate,decay,bias,robust,from,show",
+                              "image,layer,class");
     const char *show = example_text(&e, "show", NULL);
     cnv_tensor picture = {0};
     int own = show && training_load(&e, show, &h);

@@ -133,6 +133,15 @@ static void test_optimizers(void)
     CHECK(early < 0.1, "L-BFGS ends %g away after 5 steps", early);
 }
 
+/* Adam's first step is as long as the rate in every coordinate, whatever the slope: its means are
+   corrected for their start at 0. After many, on an even slope, steps are still that long. */
+static void test_adam_correction(void)
+{
+    double first = climb(ASCENT_ADAM, 0.01, 1), third = climb(ASCENT_ADAM, 0.01, 3);
+    CHECK(fabs(first - 0.19) < 1e-5, "from 0.2, the first step ends %g away", first);
+    CHECK(fabs(third - 0.17) < 5e-4, "from 0.2, the third step ends %g away", third);
+}
+
 /* Decay, blur and clipping leave what they should. */
 static void test_regularizers(void)
 {
@@ -313,6 +322,7 @@ int main(void)
     test_views(1);
     test_ball();
     test_optimizers();
+    test_adam_correction();
     test_regularizers();
     return check_report();
 }

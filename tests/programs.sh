@@ -55,6 +55,7 @@ quick() {
     case $1 in
     train) echo --images 320 --scenes 100 ;;
     top_images | top_patches | random_directions | nearest | pca | tsne | umap) echo --images 64 ;;
+    class_max) echo --steps 1 ;;
     receptive_field) echo --images 60 --units 1 ;;
     dissection) echo --images 20 ;;
     tcav) echo --images 12 ;;
