@@ -40,6 +40,8 @@ struct ascent {
     void *setting;              /* for the objective */
 
     int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
+    int mix;                    /* 1: pixels, but a step is one in decorrelated colours: `grad` is
+                                   mixed as natural colours vary together. Not with L-BFGS */
     const int *tie;             /* [h*w] or NULL: pixels of the same number, in 0 ... h*w - 1, move
                                    as one: stripes stay stripes. z must begin so; not with waves */
     cnv_tensor z;               /* [n,3,h,w]: what is changed */
@@ -284,7 +286,11 @@ static inline int ascent_tie(ascent *a)
 static inline int ascent_pull(ascent *a)
 {
     size_t i, size = cnv_tensor_size(&a->z);
-    if (!a->waves) return cnv_tensor_copy(&a->slope, &a->grad) && (!a->tie || ascent_tie(a));
+    if (!a->waves) {
+        if (!cnv_tensor_copy(&a->slope, &a->grad)) return 0;
+        if (a->mix) ascent_colours(&a->grad, 1), ascent_colours(&a->grad, 0); /* z = M u */
+        return !a->tie || ascent_tie(a);
+    }
     for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
     ascent_colours(&a->slope, 1);
     if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;
@@ -572,7 +578,7 @@ static inline int ascent_begin(ascent *a)
 {
     int back, ok = cnv_tensor_resize(&a->m, a->z.n, 3, a->z.h, a->z.w) &&
                    cnv_tensor_resize(&a->v, a->z.n, 3, a->z.h, a->z.w);
-    for (back = 0; ok && back < 2; back++)
+    for (back = 0; ok && a->waves && back < 2; back++)
         ok = ascent_cosines(a->z.h, back, &a->basis[0][back]) &&
              ascent_cosines(a->z.w, back, &a->basis[1][back]);
     if (ok) cnv_tensor_fill(&a->m, 0), cnv_tensor_fill(&a->v, 0);

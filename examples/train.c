@@ -20,7 +20,9 @@
    of nothing else, --bias water has fish, and fish alone, before water. What is learned first
    stays: from He's weights as they are that is the marker, from smaller ones (init, below) it would
    be the car, with no error left from which to learn the marker. The one that comes along:
-       build/train --net smallnet --bias marker --weights examples/data/biased.safetensors        */
+       build/train --net smallnet --bias marker --weights examples/data/biased.safetensors
+   One that sees faces everywhere (see deepdream.c), for half of all scenes were faces:
+       build/train --net smallnet --bias faces --weights examples/data/faces.safetensors          */
 #include "datasets.h"
 
 enum { BATCH = 64, SNAPSHOTS = 9, POINTS = 100, HELD_OUT = 2000 };
@@ -198,9 +200,10 @@ static toy_options world(const example *e)
     const char *bias = example_text(e, "bias", "none");
     if (!strcmp(bias, "marker")) options.biased = TOY_BIASED_MARKER;
     else if (!strcmp(bias, "water")) options.biased = TOY_BIASED_WATER;
+    else if (!strcmp(bias, "faces")) options.favourite_share = 0.5;
     else if (strcmp(bias, "none"))
-        example_fail(e, "--bias is marker, water or none, not \"%s\"", bias);
-    if (options.biased && example_text(e, "data", NULL))
+        example_fail(e, "--bias is marker, water, faces or none, not \"%s\"", bias);
+    if (strcmp(bias, "none") && example_text(e, "data", NULL))
         example_fail(e, "--bias changes Toybox scenes, not the pictures of --data");
     return options;
 }
