@@ -56,7 +56,7 @@ quick() {
     train) echo --images 640 --scenes 200 ;;
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
-    deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    deepdream) echo --octaves 2 --steps 1 --size 200 ;;
     inversion) echo --steps 2 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
