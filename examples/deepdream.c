@@ -15,7 +15,7 @@
    The notebook has 4 octaves and a jitter of 32 pixels for a network of 224 x 224; here there are 6
    octaves, for large shapes, and 8 pixels. Because of the gradient's magenta and green lattices,
    three things are added: decorrelated colours, a blur of the gradient on top of it, turns and
-   zooms besides the jitter. And the dream draws back to the picture, lest it end in black and white.
+   zooms besides the jitter. And the dream draws back to the picture, or it ends black and white.
 
        cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --class face    */
 #include "ascent.h"

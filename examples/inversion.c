@@ -67,6 +67,7 @@ static int inversion(const example *e, cnv_net *net, const cnv_tensor *images, i
     return ok;
 }
 
+#ifndef EXAMPLE_NO_MAIN
 /* The program's picture, a scene of another class, and the picture twice again. */
 static int inversion_images(const example *e, cnv_tensor *images)
 {
@@ -82,7 +83,6 @@ static int inversion_images(const example *e, cnv_tensor *images)
     return 1;
 }
 
-#ifndef EXAMPLE_NO_MAIN
 /* Pictures [n,3,h,w] from cell (column, row) of the sheet down. */
 static int inversion_column(cnv_tensor *sheet, int column, int row, const cnv_tensor *pictures,
                             const char *title)

@@ -237,7 +237,7 @@ static void test_mix_and_soften(void)
             for (d = 0; d < 3; d++)
                 for (k = 0; k < 3; k++)
                     sum += mix[c][k] * mix[d][k] * (double)slope.data[at + d * h * w];
-            CHECK(fabs(got - sum) < 1e-6, "mixed colour %d of pixel %d: %g, not %g", c, i, got, sum);
+            CHECK(fabs(got - sum) < 1e-6, "colour %d of pixel %d: %g, not %g", c, i, got, sum);
         }
     a.mix = 0, a.soften = 1.5;
     CHECK(ascent_gradient(&a) && cnv_blur(&slope, 1.5, &blurred), "%s", cnv_error());

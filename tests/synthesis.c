@@ -249,7 +249,7 @@ static void check_dream_identities(cnv_net *net)
     cnv_tensor_free(&image), cnv_tensor_free(&a), cnv_tensor_free(&b), cnv_tensor_free(&c);
 }
 
-/* Each octave begins with what the one before has added: with one step at the smallest octave alone,
+/* Each octave begins with what the one before has added: with steps at the smallest octave alone,
    the dream is the picture and the detail of that octave, enlarged. */
 static int first_octave_only(ascent *a, void *setting)
 {
