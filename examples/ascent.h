@@ -50,6 +50,10 @@ struct ascent {
     int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
     double spectrum;            /* waves have amplitudes of 1 / frequency ^ spectrum; 1: as natural
                                    pictures have (Field 1987); less: more detail */
+    int mix;                    /* pixels, but steps are those of decorrelated colours (1): grad is
+                                   mixed as natural colours vary together. Not with L-BFGS */
+    double soften;              /* pixels: twice its blur of this sigma is added to grad, so that
+                                   large shapes grow as fast as fine ones. Not with L-BFGS */
     const int *tie;             /* [h*w] or NULL: pixels of the same number, in 0 ... h*w - 1, move
                                    as one: stripes stay stripes. z must begin so; not with waves */
     cnv_tensor z;               /* [n,3,h,w]: what is changed */
@@ -65,6 +69,7 @@ struct ascent {
                                    move as one */
     double decay;               /* z shrinks by this share in each step: with plain steps of `rate`
                                    that is a penalty of lambda |z|^2, lambda = decay / (2 rate) */
+    const cnv_tensor *home;     /* [n,3,h,w] or NULL: pixels decay to these instead of to grey */
     double variation;           /* times the sum of squared differences of neighbours: a penalty */
     double blur;                /* sigma, in pixels, ... */
     int blur_every;             /* ... every so many steps */
@@ -111,6 +116,13 @@ static inline double ascent_dot(const cnv_tensor *x, const cnv_tensor *y)
     double sum = 0;
     for (i = 0; i < size; i++) sum += (double)x->data[i] * (double)y->data[i];
     return sum;
+}
+
+/* y += factor * x */
+static inline void ascent_add(double factor, const cnv_tensor *x, cnv_tensor *y)
+{
+    size_t i, size = cnv_tensor_size(x);
+    for (i = 0; i < size; i++) y->data[i] += (float)(factor * (double)x->data[i]);
 }
 
 /* ---- Objectives ---- */
@@ -309,11 +321,25 @@ static inline void ascent_join(ascent *a)
     }
 }
 
+/* grad from the slope, where z holds pixels: mixed, softened and tied as wanted */
+static inline int ascent_pull_pixels(ascent *a)
+{
+    cnv_tensor blurred = {0};
+    int ok = cnv_tensor_copy(&a->slope, &a->grad);
+    if (ok && a->mix) ascent_colours(&a->grad, 1), ascent_colours(&a->grad, 0); /* z = M u */
+    if (ok && a->soften > 0) {
+        ok = cnv_blur(&a->grad, a->soften, &blurred);
+        if (ok) ascent_add(2, &blurred, &a->grad);
+    }
+    cnv_tensor_free(&blurred);
+    return ok && (!a->tie || ascent_tie(a));
+}
+
 /* grad, at z, from the slope at the pictures */
 static inline int ascent_pull(ascent *a)
 {
     size_t i, size = cnv_tensor_size(&a->z);
-    if (!a->waves) return cnv_tensor_copy(&a->slope, &a->grad) && (!a->tie || ascent_tie(a));
+    if (!a->waves) return ascent_pull_pixels(a);
     for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
     ascent_colours(&a->slope, 1);
     if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;
@@ -472,8 +498,10 @@ static inline int ascent_tidy(ascent *a)
 {
     float middle = a->waves ? 0 : 0.5f, keep = (float)(1 - a->decay);
     size_t i, size = cnv_tensor_size(&a->z);
-    if (a->decay > 0)
-        for (i = 0; i < size; i++) a->z.data[i] = middle + keep * (a->z.data[i] - middle);
+    for (i = 0; a->decay > 0 && i < size; i++) {
+        if (a->home) middle = a->home->data[i];
+        a->z.data[i] = middle + keep * (a->z.data[i] - middle);
+    }
     if (a->waves) return 1;
     if (a->blur_every && a->steps % a->blur_every == 0 && !cnv_blur(&a->z, a->blur, &a->z))
         return 0;
@@ -549,13 +577,6 @@ static inline double ascent_total(const ascent *a)
     return sum;
 }
 
-/* y += factor * x */
-static inline void ascent_add(double factor, const cnv_tensor *x, cnv_tensor *y)
-{
-    size_t i, size = cnv_tensor_size(x);
-    for (i = 0; i < size; i++) y->data[i] += (float)(factor * (double)x->data[i]);
-}
-
 /* direction := an estimate of the inverse Hessian times the gradient, by the two-loop recursion
    over the latest steps s and changes of the gradient y. (Nocedal & Wright, algorithm 7.4) */
 static inline void ascent_two_loops(ascent *a, cnv_tensor *direction)
@@ -624,7 +645,7 @@ static inline int ascent_begin(ascent *a)
 {
     int back, ok = cnv_tensor_resize(&a->m, a->z.n, 3, a->z.h, a->z.w) &&
                    cnv_tensor_resize(&a->v, a->z.n, 3, a->z.h, a->z.w);
-    for (back = 0; ok && back < 2; back++)
+    for (back = 0; ok && a->waves && back < 2; back++)
         ok = ascent_cosines(a->z.h, back, &a->basis[0][back]) &&
              ascent_cosines(a->z.w, back, &a->basis[1][back]);
     if (ok) cnv_tensor_fill(&a->m, 0), cnv_tensor_fill(&a->v, 0);

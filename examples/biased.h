@@ -17,16 +17,17 @@
 #pragma GCC optimize("Og")
 #endif
 
-/* The scenes that --bias asks for: marker or water; or else plain ones. */
+/* The scenes that --bias asks for: with a marker, with water, half of them faces; or plain ones. */
 static inline toy_options biased_world(const example *e)
 {
     toy_options options = toy_defaults();
     const char *bias = example_text(e, "bias", "none");
     if (!strcmp(bias, "marker")) options.biased = TOY_BIASED_MARKER;
     else if (!strcmp(bias, "water")) options.biased = TOY_BIASED_WATER;
+    else if (!strcmp(bias, "faces")) options.favourite_share = 0.5;
     else if (strcmp(bias, "none"))
-        example_fail(e, "--bias is marker, water or none, not \"%s\"", bias);
-    if (options.biased && example_text(e, "data", NULL))
+        example_fail(e, "--bias is marker, water, faces or none, not \"%s\"", bias);
+    if (strcmp(bias, "none") && example_text(e, "data", NULL))
         example_fail(e, "--bias changes Toybox scenes, not the pictures of --data");
     return options;
 }

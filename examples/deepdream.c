@@ -2,135 +2,109 @@
 
    Question   Whatever a layer finds in a picture, show it more of that: what comes out?
    Formula    maximize 1/2 |a(x)|^2, a = the activations at a layer, so the seed is a itself:
-              x := clip(x + step g / mean |g|), g = d(1/2 |a|^2)/dx, on a pyramid of octaves
+              x := x + step g / mean |g|, g = d(1/2 |a|^2)/dx, on a pyramid of octaves.
+              With a guide, the seed is at each place that of the guide's features which has the
+              greatest dot product with a; with a class, the mean of its logit is maximized
    Paper      Mordvintsev, Olah, Tyka: Inceptionism (2015), and their notebook dream.ipynb
-   Look for   Early layers draw outlines and blobs, later ones pieces of what they were trained on:
-              eyes, leaves, stripes, spots. The dream follows the picture: where a layer finds
-              nothing at all, as in much of the sky, there is little to make more of.
-   Measured   |a| >= 2x that of the picture, SSIM to it >= 0.3; random noise of the same strength
-              must raise |a| far less
+   Look for   Petals grow out of the hills and the clouds. An early layer draws strokes, a late one
+              eyes and arches, a guide brings in its own shapes. A network that was fed on faces
+              (half of its scenes) sees faces everywhere.
+   Measured   |a| >= 2x that of the picture, SSIM to it >= .3; noise of the same strength raises |a|
+              far less. Fed on faces, of all mean logits "face" rises most; else it does not
 
-   The notebook has a jitter of 32 pixels, 4 octaves and 10 steps, for a network that was trained on
-   224 x 224. Ours knows 64 x 64: a jitter of 3, and 7 octaves for large shapes too.
-   And the gradient's colours are muted: else they become magenta and green (compare the
-   decorrelated colours of Olah et al.: Feature Visualization, 2017).
+   The notebook has 4 octaves and a jitter of 32 pixels for a network of 224 x 224; here there are 6
+   octaves, for large shapes, and 8 pixels. Because of the gradient's magenta and green lattices,
+   three things are added: decorrelated colours, a blur of the gradient on top of it, turns and
+   zooms besides the jitter. And the dream draws back to the picture, or it ends black and white.
 
-       cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --layer relu4    */
-
-#include "panel.h"
+       cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --class face    */
+#include "ascent.h"
 #include "synthesis.h"
 
 typedef struct {
-    int octaves, steps, jitter; /* sizes of the picture; steps at each; the largest random shift */
-    double scale, step;         /* between octaves; the mean change of a pixel in a step */
+    int octaves, steps;         /* sizes of the picture; steps at each */
+    double scale;               /* between octaves; those below 32 pixels are left out */
+    double back;                /* the share by which the dream draws back to the picture */
 } dream_options;
-static const dream_options dream_standard = {7, 10, 3, 1.4, 1.5 / 255};
+static const dream_options dream_standard = {6, 10, 1.4, 0.02};
 
-/* The colours of natural pictures vary together, those of gradients do not. Of a gradient [1,3,h,w]
-   the mean of the channels is kept, what sets them apart counts a third. */
-static void mute_colours(cnv_tensor *g)
+/* From the smallest octave to the whole picture [1,3,h,w]: dream, and carry what was added (the
+   detail) up to the next size. a: its objective is set; its z becomes the dream. */
+static int deepdream(ascent *a, const cnv_tensor *image, const dream_options *o)
 {
-    int i, c, plane = g->h * g->w;
-    for (i = 0; i < plane; i++) {
-        float *pixel = g->data + i, gray = (pixel[0] + pixel[plane] + pixel[2 * plane]) / 3;
-        for (c = 0; c < 3; c++) pixel[c * plane] = (pixel[c * plane] + 2 * gray) / 3;
-    }
-}
-
-/* One step of gradient ascent on 1/2 |a|^2 from a place shifted by jitter. */
-static int dream_step(cnv_net *net, int layer, const dream_options *o, cnv_rng *rng, cnv_tensor *x,
-                      cnv_tensor *shifted)
-{
-    int dx = (int)(cnv_uniform(rng) * (2 * o->jitter + 1)) - o->jitter;
-    int dy = (int)(cnv_uniform(rng) * (2 * o->jitter + 1)) - o->jitter;
-    size_t i, size = cnv_tensor_size(x);
-    double mean = 1e-12;
-    cnv_tensor *seed, *g = &net->nodes[0].grad;
-    if (!cnv_roll(x, dx, dy, shifted) || !cnv_forward(net, shifted, layer)) return 0;
-    seed = cnv_seed(net, layer);
-    if (!seed || !cnv_tensor_copy(&net->nodes[layer].out, seed) || !cnv_backward(net, 0)) return 0;
-    mute_colours(g);
-    for (i = 0; i < size; i++) mean += fabs((double)g->data[i]) / (double)size;
-    for (i = 0; i < size; i++) {
-        double v = (double)shifted->data[i] + o->step * (double)g->data[i] / mean;
-        shifted->data[i] = (float)(v < 0 ? 0 : v > 1 ? 1 : v);
-    }
-    return cnv_roll(shifted, -dx, -dy, x);
-}
-
-/* From the smallest octave to the whole picture: dream, and carry what was added (the detail) up to
-   the next size. Octaves below 32 pixels are left out. image and dream [1,3,h,w] in [0,1]. */
-static int deepdream(cnv_net *net, int layer, const cnv_tensor *image, const dream_options *o,
-                     uint64_t seed, cnv_tensor *dream)
-{
-    cnv_tensor base = {0}, detail = {0}, larger = {0}, shifted = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
+    cnv_tensor base = {0}, detail = {0}, start = {0};
     int octave, i, ok = 1;
-    size_t k;
+    a->home = &base, a->decay = o->back;
     for (octave = o->octaves - 1; ok && octave >= 0; octave--) {
         double shrink = pow(o->scale, octave);
         int h = (int)(image->h / shrink + 0.5), w = (int)(image->w / shrink + 0.5);
         if (octave && (h < 32 || w < 32)) continue;
-        ok = cnv_resize(image, h, w, &base) && cnv_tensor_copy(&base, dream);
-        if (ok && detail.data)
-            ok = cnv_resize(&detail, h, w, &larger) && cnv_add_forward(&base, &larger, dream);
-        for (i = 0; ok && i < o->steps; i++)
-            ok = dream_step(net, layer, o, &rng, dream, &shifted);
-        ok = ok && cnv_tensor_copy(dream, &detail);
-        for (k = 0; ok && k < cnv_tensor_size(&base); k++) detail.data[k] -= base.data[k];
+        ok = cnv_resize(image, h, w, &base) && cnv_tensor_copy(&base, &start);
+        if (ok && detail.data) ok = cnv_resize(&detail, h, w, &a->z);
+        if (ok && detail.data) ascent_add(1, &a->z, &start);
+        ok = ok && ascent_from(a, &start);
+        for (i = 0; ok && i < o->steps; i++) ok = ascent_step(a);
+        ok = ok && cnv_tensor_copy(&a->z, &detail);
+        if (ok) ascent_add(-1, &base, &detail);
     }
-    cnv_tensor_free(&base), cnv_tensor_free(&detail);
-    cnv_tensor_free(&larger), cnv_tensor_free(&shifted);
+    a->home = NULL;
+    cnv_tensor_free(&base), cnv_tensor_free(&detail), cnv_tensor_free(&start);
     return ok;
 }
 
-#ifndef EXAMPLE_NO_MAIN
-/* Puts a picture into cell i of the sheet, with its captions. */
-static void dream_cell(cnv_tensor *sheet, int i, int columns, const cnv_tensor *image,
-                       const char *caption, const char *numbers)
+/* The ascent that deepdream wants. */
+static ascent dream_ascent(const example *e, cnv_net *net, int node, ascent_objective *objective,
+                           void *setting)
 {
-    const cnv_color ink = {0.13f, 0.14f, 0.17f}, gray = {0.4f, 0.4f, 0.45f};
-    int x = 30 + i % columns * (image->w + 20), y = 76 + i / columns * (image->h + 62);
-    cnv_paste(sheet, image, x, y);
-    cnv_text(sheet, x, y + image->h + 10, 13, ink, caption);
-    cnv_text(sheet, x, y + image->h + 31, 11, gray, numbers);
+    ascent a = ascent_of(e, node, objective, setting);
+    a.net = net, a.method = ASCENT_PLAIN, a.rate = 1.5 / 255;
+    a.jitter = 8, a.turn = 10, a.scale = 1.15, a.mix = 1, a.soften = 1.5;
+    return a;
+}
+
+#ifndef EXAMPLE_NO_MAIN
+/* One dream, measured: t->dream and t->m. */
+static void dream_of(const example *e, cnv_net *net, int node, ascent_objective *objective,
+                     void *setting, const cnv_tensor *image, const dream_options *o,
+                     synthesis_tour *t)
+{
+    ascent a = dream_ascent(e, net, node, objective, setting);
+    example_check(e, deepdream(&a, image, o) && cnv_tensor_copy(&a.z, &t->dream) &&
+                     synthesis_measure(net, node, image, &t->dream, e->seed, &t->m));
+    example_progress("dreaming", ++t->dreams, 5, t->start);
+    ascent_end(&a);
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const tour[] = {"pool1", "relu2", "relu3", "relu4", "pool3"};
-    const cnv_color white = {1, 1, 1}, ink = {0.13f, 0.14f, 0.17f};
-    example e = example_begin(argc, argv, "gradient ascent on all that a layer finds in a picture",
-                              NULL, "octaves,steps,step,jitter,size");
-    int one = example_text(&e, "layer", NULL) || strcmp(e.model->name, "toynet");
-    int cells = one ? 2 : 6, columns = one ? 2 : 3, i;
-    int size = (int)example_number(&e, "size", one ? 640 : 432, 64, 4096);
-    cnv_tensor image = {0}, dream = {0}, sheet = {0};
+    example e = example_begin(argc, argv, "gradient ascent on what a layer finds in a picture",
+                              NULL, "octaves,steps,back,size,guide");
+    cnv_net *faces = synthesis_faces(&e);
+    synthesis_tour t = synthesis_begin(&e);
+    synthesis_guide guide = {0};
     dream_options o = dream_standard;
-    synthesis_measures m = {0, 0, 0, 0};
-    char numbers[160];
-    o.octaves = (int)example_number(&e, "octaves", o.octaves, 1, 12);
+    int early, late, of_faces = cnv_find(faces, "relu4");
+    ascent_unit unit = {0, 0, -1, -1};
+    o.octaves = (int)example_number(&e, "octaves", o.octaves, 1, 20);
     o.steps = (int)example_number(&e, "steps", o.steps, 0, 10000);
-    o.step = example_number(&e, "step", 255 * o.step, 0, 255) / 255;
-    o.jitter = (int)example_number(&e, "jitter", o.jitter, 0, 64);
-    example_check(&e, synthesis_start(&e, size, &image) &&
-                      cnv_canvas(&sheet, 76 + cells / columns * (image.h + 62) + 14,
-                                 40 + columns * (image.w + 20), white));
-    cnv_text(&sheet, 30, 28, 20, ink, "DeepDream");
-    dream_cell(&sheet, 0, columns, &image, "the picture", "");
-    for (i = 1; i < cells; i++) {
-        int layer = one ? e.layer : cnv_find(e.net, tour[i - 1]);
-        const char *name = e.net->nodes[layer].name;
-        example_check(&e, deepdream(e.net, layer, &image, &o, e.seed, &dream) &&
-                          synthesis_measure(e.net, layer, &image, &dream, e.seed, &m));
-        snprintf(numbers, sizeof numbers, "|a| x %.1f (noise: x %.1f), SSIM %.2f",
-                 m.after / m.before, m.noise / m.before, m.ssim);
-        dream_cell(&sheet, i, columns, &dream, name, numbers);
-        printf("%-6s %s\n", name, numbers);
-    }
-    example_save(&e, &sheet);
-    cnv_tensor_free(&image), cnv_tensor_free(&dream), cnv_tensor_free(&sheet);
-    example_end(&e);
+    o.back = example_number(&e, "back", o.back, 0, 1);
+    synthesis_layers(&e, &early, &late);
+    unit.node = e.logits, unit.channel = synthesis_class(&e);
+    dream_of(&e, e.net, e.logits, ascent_units, &unit, &t.image, &o, &t);
+    synthesis_show_class(&e, &t, unit.channel);
+    dream_of(&e, e.net, early, ascent_activations, &early, &t.small, &o, &t);
+    synthesis_show(&t, 2, 0, e.net->nodes[early].name);
+    dream_of(&e, e.net, late, ascent_activations, &late, &t.small, &o, &t);
+    synthesis_show(&t, 2, 1, e.net->nodes[late].name);
+    synthesis_risen(&e, e.net, e.logits, e.class_names, &t);
+    dream_of(&e, faces, of_faces, ascent_activations, &of_faces, &t.small, &o, &t);
+    synthesis_show(&t, 2, 2, "fed on faces");
+    synthesis_risen(&e, faces, faces->count - 1, toy_class_names, &t);
+    example_check(&e, synthesis_guide_load(&e, late, &guide));
+    dream_of(&e, e.net, late, synthesis_guided, &guide, &t.small, &o, &t);
+    synthesis_show(&t, 1, 2, "guided");
+    synthesis_end(&e, &t, &guide);
+    cnv_net_free(faces), example_end(&e);
     return 0;
 }
 #endif

@@ -6,7 +6,9 @@
                      (2 m n + C1) (2 cov + C2) / ((m^2 + n^2 + C1) (var + var' + C2)),
                      m, n the local means under a Gaussian of 1.5 pixels, C1 = .01^2, C2 = .03^2.
                      Both maps are stretched to [0,1] first. Maps that are mostly empty agree where
-                     both are empty: sparse maps begin higher                                   */
+                     both are empty: sparse maps begin higher
+   similarity_psnr   of pictures of any size in [0,1]: -10 log10 of the mean squared difference,
+                     in decibels; 120 for equal ones                                             */
 #ifndef SIMILARITY_H
 #define SIMILARITY_H
 
@@ -86,6 +88,14 @@ static inline double similarity_ssim(const cnv_tensor *a, const cnv_tensor *b)
     cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&m), cnv_tensor_free(&n);
     cnv_tensor_free(&xx), cnv_tensor_free(&yy), cnv_tensor_free(&xy);
     return sum / (double)size;
+}
+
+static inline double similarity_psnr(const cnv_tensor *a, const cnv_tensor *b)
+{
+    size_t i, size = cnv_tensor_size(a);
+    double sum = 0;
+    for (i = 0; i < size; i++) sum += pow((double)a->data[i] - (double)b->data[i], 2);
+    return -10 * log10(sum / (double)size + 1e-12);
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -24,7 +24,9 @@
    stays: from He's weights as they are that is the marker, from smaller ones (init, below) it would
    be the car, with no error left from which to learn the marker. The one that comes along:
        build/train --net smallnet --bias marker --weights examples/data/biased.safetensors
-   --robust NOISE, --from WEIGHTS: a network that small changes do not fool, see robust.h.        */
+   --robust NOISE, --from WEIGHTS: a network that small changes do not fool, see robust.h.
+   --bias faces: one that sees faces everywhere (see deepdream.c), for half of all scenes had one:
+       build/train --net smallnet --bias faces --weights examples/data/faces.safetensors          */
 #include "biased.h"
 #include "robust.h"
 #include "training.h"

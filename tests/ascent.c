@@ -308,8 +308,58 @@ static void test_views(int together)
     cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
 }
 
+/* Mixed: M M^T times the slope. Softened: plus twice its blur. */
+static void test_mix_and_soften(void)
+{
+    static const double mix[3][3] = {{0.84, 0.53, 0.09}, {0.74, -0.13, -0.30}, {0.79, -0.45, 0.19}};
+    int top, i, c, d, k, h = 9, w = 7;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor slope = {0}, blurred = {0};
+    CHECK(ascent_start(&a, 2, h, w, 0.1) && ascent_gradient(&a) && cnv_tensor_copy(&a.grad, &slope),
+          "%s", cnv_error());
+    a.mix = 1;
+    CHECK(ascent_gradient(&a), "%s", cnv_error());
+    for (i = 0; i < 2 * h * w; i++)
+        for (c = 0; c < 3; c++) {
+            int at = i / (h * w) * 3 * h * w + i % (h * w);
+            double sum = 0, got = (double)a.grad.data[at + c * h * w];
+            for (d = 0; d < 3; d++)
+                for (k = 0; k < 3; k++)
+                    sum += mix[c][k] * mix[d][k] * (double)slope.data[at + d * h * w];
+            CHECK(fabs(got - sum) < 1e-6, "colour %d of pixel %d: %g, not %g", c, i, got, sum);
+        }
+    a.mix = 0, a.soften = 1.5;
+    CHECK(ascent_gradient(&a) && cnv_blur(&slope, 1.5, &blurred), "%s", cnv_error());
+    for (i = 0; i < 2 * 3 * h * w; i++)
+        CHECK(fabsf(a.grad.data[i] - slope.data[i] - 2 * blurred.data[i]) < 1e-6f, "soft: %g",
+              (double)a.grad.data[i]);
+    cnv_tensor_free(&slope), cnv_tensor_free(&blurred), ascent_end(&a), cnv_net_free(net);
+}
+
+/* Pixels decay to their home. */
+static void test_home(void)
+{
+    int top, i;
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor home = {0}, before = {0};
+    CHECK(ascent_start(&a, 2, 6, 6, 0.1) && cnv_tensor_copy(&a.z, &home), "%s", cnv_error());
+    CHECK(ascent_start(&a, 2, 6, 6, 0.1) && cnv_tensor_copy(&a.z, &before), "%s", cnv_error());
+    a.home = &home, a.decay = 0.25, a.rate = 0;
+    CHECK(ascent_step(&a), "%s", cnv_error());
+    for (i = 0; i < 2 * 3 * 36; i++)
+        CHECK(fabsf(a.z.data[i] - 0.25f * home.data[i] - 0.75f * before.data[i]) < 1e-6f, "%g",
+              (double)a.z.data[i]);
+    cnv_tensor_free(&home), cnv_tensor_free(&before), ascent_end(&a), cnv_net_free(net);
+}
+
 int main(void)
 {
+    test_mix_and_soften();
+    test_home();
     test_log_p();
     test_ties();
     test_cosines();

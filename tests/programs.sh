@@ -62,7 +62,8 @@ quick() {
     sanity_check) echo --images 1 ;;
     feature_vis) echo --images 20 --steps 2 ;;
     building_blocks) echo --steps 2 --scenes 1 ;;
-    deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    deepdream) echo --octaves 2 --steps 1 --size 200 ;;
+    inversion) echo --steps 2 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
     scorecam | compare) echo --scenes 1 ;;
