@@ -195,11 +195,33 @@ static inline cnv_net *gram_random_net(int scales, int filters, uint64_t seed, g
         g->node[i] = cnv_relu(net, cnv_conv2d(net, cnv_reflect_pad(net, x, 3), NULL, filters, 7, 1,
                                               0));
     }
-    g->nodes = scales + 1, g->last = g->node[scales], g->content_node = g->node[1];
+    g->nodes = scales + 1, g->last = g->content_node = g->node[scales];
     g->style_weight = 1, g->variation = 0.015;
     if (cnv_init(net, seed)) return net;
     cnv_net_free(net);
     return NULL;
+}
+
+/* --features: what is compared, of `random` filters (default) or of the `net` that --net names.
+   Returns a network that gram_close frees. */
+static inline cnv_net *gram_open(const example *e, gram_goal *g)
+{
+    const char *features = example_text(e, "features", "random");
+    cnv_net *net = e->net;
+    if (!example_listed("random,net", features))
+        example_fail(e, "--features wants random or net, got \"%s\"", features);
+    if (!strcmp(features, "random")) {
+        net = gram_random_net(3, 32, e->seed, g);
+        example_check(e, net != NULL);
+    } else if (!gram_layers(net, e->layer, g))
+        example_fail(e, "the network has no ReLU up to \"%s\"", net->nodes[e->layer].name);
+    return net;
+}
+
+static inline void gram_close(const example *e, cnv_net *net, gram_goal *g)
+{
+    gram_end(g);
+    if (net != e->net) cnv_net_free(net);
 }
 
 #if defined __GNUC__ && !defined __clang__

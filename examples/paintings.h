@@ -59,8 +59,8 @@ static inline cnv_color painting_night(const double (*swirl)[3], double x, doubl
 
 static inline void painting_strokes(cnv_rng *rng, cnv_tensor *picture)
 {
-    double swirl[PAINTING_SWIRLS][3], h = picture->h, length = 9, thick = 3.2;
-    int i, k, count = 6 * picture->h * picture->w / (int)(length * thick);
+    double swirl[PAINTING_SWIRLS][3], h = picture->h, length = 14, thick = 4.4;
+    int i, k, count = 7 * picture->h * picture->w / (int)(length * thick);
     for (i = 0; i < PAINTING_SWIRLS; i++) {
         swirl[i][0] = cnv_uniform(rng) * picture->w / h, swirl[i][1] = cnv_uniform(rng);
         swirl[i][2] = (cnv_uniform(rng) < 0.5 ? -1 : 1) * (0.09 + 0.13 * cnv_uniform(rng));

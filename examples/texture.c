@@ -27,7 +27,8 @@ static int texture(const example *e, cnv_net *net, gram_goal *goal, const cnv_te
     ascent a = ascent_of(e, goal->last, gram_objective, goal);
     double begin = example_seconds();
     int i, ok = gram_style(net, goal, sample);
-    a.net = net, a.method = ASCENT_LBFGS, a.rate = 0.02, a.variation = goal->variation / (size * size);
+    a.net = net, a.method = ASCENT_LBFGS, a.rate = 0.02;
+    a.variation = goal->variation / (size * size);
     ok = ok && ascent_start(&a, 1, size, size, 0.05);
     *start = ok ? gram_loss(net, goal, &a.image) : 0;
     for (i = 0; ok && i < steps; i++) {
