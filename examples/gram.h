@@ -202,6 +202,40 @@ static inline cnv_net *gram_random_net(int scales, int filters, uint64_t seed, g
     return NULL;
 }
 
+/* The start of a search for the goal: `start` [1,3,h,w] and noise on it; NULL: noise on grey */
+static inline int gram_begin(ascent *a, const example *e, cnv_net *net, gram_goal *g, int h, int w,
+                             const cnv_tensor *start, ascent_method method)
+{
+    size_t i;
+    *a = ascent_of(e, g->last, gram_objective, g);
+    a->net = net, a->method = method, a->rate = method == ASCENT_ADAM ? 0.04 : 0.02;
+    a->variation = g->variation / (h * w);
+    if (!start) return ascent_start(a, 1, h, w, 0.15);
+    if (!ascent_from(a, start)) return 0;
+    for (i = 0; i < cnv_tensor_size(start); i++)
+        a->z.data[i] = fminf(1, fmaxf(0, a->z.data[i] + (float)(0.15 * cnv_normal(&a->rng))));
+    return 1;
+}
+
+/* Searches from there: out is what it finds, loss[0 ... steps] the way. g: its content is set. */
+static inline int gram_search(const example *e, cnv_net *net, gram_goal *g, int h, int w,
+                              const cnv_tensor *start, ascent_method method, int steps,
+                              double *loss, cnv_tensor *out)
+{
+    double begin = example_seconds();
+    ascent a;
+    int i, ok = gram_begin(&a, e, net, g, h, w, start, method) && ascent_gradient(&a);
+    loss[0] = -ascent_total(&a);
+    for (i = 1; ok && i <= steps; i++) {
+        ok = ascent_step(&a) && (method == ASCENT_LBFGS || i < steps || ascent_gradient(&a));
+        loss[i] = -ascent_total(&a);
+        example_progress("painting", i, steps, begin);
+    }
+    ok = ok && cnv_tensor_copy(&a.image, out);
+    ascent_end(&a);
+    return ok;
+}
+
 /* --features: what is compared, of `random` filters (default) or of the `net` that --net names.
    Returns a network that gram_close frees. */
 static inline cnv_net *gram_open(const example *e, gram_goal *g)

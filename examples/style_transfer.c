@@ -11,8 +11,9 @@
    Measured   loss <= 5% of that at the start, for both; K < that of a run without content
 
    From the content with some noise (the paper: from noise, and it says that both will do), or, with
-   style alone, from grey with some noise. The features are those of random filters (see texture.c): the default network is too small, has seen
-   cartoons only, and forgets where things are. With --features net they are those of --net:
+   style alone, from grey with some noise. The features are those of random filters (see texture.c):
+   the default network has seen cartoons only, and forgets where things are. --features net takes
+   the network's all the same, or those of --net.
 
        cc -O2 -fopenmp examples/style_transfer.c -o build/style_transfer -lm && build/style_transfer
 
@@ -20,6 +21,8 @@
 #include "gram.h"
 #include "paintings.h"
 #include "panel.h"
+
+enum { STEPS = 10000 }; /* at most */
 
 typedef struct {
     ascent_method method;
@@ -32,26 +35,15 @@ static int style_transfer(const example *e, cnv_net *net, gram_goal *goal,
                           const cnv_tensor *content, const cnv_tensor *style, style_run *run,
                           cnv_tensor *out)
 {
-    ascent a = ascent_of(e, goal->last, gram_objective, goal);
-    double begin = example_seconds();
-    size_t i, size = cnv_tensor_size(content);
-    int k, ok = gram_style(net, goal, style) && gram_content(net, goal, content);
-    a.net = net, a.method = run->method, a.rate = 0.04;
-    a.variation = goal->variation / (content->h * content->w);
-    ok = ok && ascent_from(&a, content);
-    if (goal->content_weight <= 0) cnv_tensor_fill(&a.z, 0.5);
-    for (i = 0; ok && i < size; i++)
-        a.z.data[i] = (float)fmin(1, fmax(0, (double)a.z.data[i] + 0.15 * cnv_normal(&a.rng)));
-    ok = ok && ascent_gradient(&a);
-    run->start = -ascent_total(&a);
-    for (k = 0; ok && k < run->steps; k++) {
-        ok = ascent_step(&a);
-        example_progress("painting", k + 1, run->steps, begin);
-    }
-    ok = ok && ascent_gradient(&a) && cnv_tensor_copy(&a.image, out);
-    run->loss = -ascent_total(&a), run->style = goal->style_loss, run->content = goal->content_loss;
-    ascent_end(&a);
-    return ok;
+    static double loss[STEPS + 1];
+    const cnv_tensor *start = goal->content_weight > 0 ? content : NULL;
+    if (!gram_style(net, goal, style) || !gram_content(net, goal, content) ||
+        !gram_search(e, net, goal, content->h, content->w, start, run->method, run->steps, loss,
+                     out))
+        return 0;
+    run->start = loss[0], run->loss = loss[run->steps];
+    run->style = goal->style_loss, run->content = goal->content_loss;
+    return 1;
 }
 
 #ifndef EXAMPLE_NO_MAIN
@@ -61,10 +53,9 @@ static double style_cell(const example *e, panel_sheet *sheet, int cell, const c
 {
     gram_goal goal = {0};
     cnv_net *net = gram_open(e, &goal);
-    cnv_tensor style = {0}, out = {0}, small = {0};
-    style_run run = {method, (int)example_number(e, "steps", 45, 1, 100000), 0, 0, 0, 0};
+    cnv_tensor style = {0}, out = {0};
+    style_run run = {method, (int)example_number(e, "steps", 45, 1, STEPS), 0, 0, 0, 0};
     char caption[128], note[128];
-    int x, y;
     goal.content_weight = weight;
     painting_open(e, name, content->h, &style);
     snprintf(caption, sizeof caption, "%.60s%s, by %s", name, weight > 0 ? "" : ", style alone",
@@ -74,12 +65,8 @@ static double style_cell(const example *e, panel_sheet *sheet, int cell, const c
              100 * run.loss / run.start, run.style, run.content);
     printf("%-28s %s\n", caption, note);
     example_check(e, panel_picture(sheet, cell, &out, caption, note) &&
-                     cnv_resize(&style, PANEL_SIDE / 4, PANEL_SIDE / 4, &small));
-    panel_corner(sheet, cell, &x, &y);
-    cnv_paste(&sheet->picture, &small, x, y + PANEL_SIDE * 3 / 4);
-    cnv_frame(&sheet->picture, x - 1, y + PANEL_SIDE * 3 / 4 - 2, PANEL_SIDE / 4 + 3,
-              PANEL_SIDE / 4 + 3, 2, panel_white);
-    cnv_tensor_free(&style), cnv_tensor_free(&out), cnv_tensor_free(&small);
+                     panel_inset(sheet, cell, &style));
+    cnv_tensor_free(&style), cnv_tensor_free(&out);
     gram_close(e, net, &goal);
     return run.content;
 }

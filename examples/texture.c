@@ -20,24 +20,20 @@
 #include "paintings.h"
 #include "panel.h"
 
-/* out [1,3,size,size] with the sample's Gram matrices, from noise. start and end: the losses. */
+enum { TEXTURE_STEPS = 10000 }; /* at most */
+
+/* out [1,3,size,size] with the sample's Gram matrices, from noise. start, end: S */
 static int texture(const example *e, cnv_net *net, gram_goal *goal, const cnv_tensor *sample,
                    int size, int steps, cnv_tensor *out, double *start, double *end)
 {
-    ascent a = ascent_of(e, goal->last, gram_objective, goal);
-    double begin = example_seconds();
-    int i, ok = gram_style(net, goal, sample);
-    a.net = net, a.method = ASCENT_LBFGS, a.rate = 0.02;
-    a.variation = goal->variation / (size * size);
-    ok = ok && ascent_start(&a, 1, size, size, 0.05);
-    *start = ok ? gram_loss(net, goal, &a.image) : 0;
-    for (i = 0; ok && i < steps; i++) {
-        ok = ascent_step(&a);
-        example_progress("texture", i + 1, steps, begin);
-    }
+    static double loss[TEXTURE_STEPS + 1];
+    ascent a;
+    int ok = gram_style(net, goal, sample) &&
+             gram_begin(&a, e, net, goal, size, size, NULL, ASCENT_LBFGS);
+    *start = ok ? gram_loss(net, goal, &a.image) : -1;
+    if (ok) ascent_end(&a);
+    ok = ok && gram_search(e, net, goal, size, size, NULL, ASCENT_LBFGS, steps, loss, out);
     *end = goal->style_loss;
-    ok = ok && cnv_tensor_copy(&a.image, out);
-    ascent_end(&a);
     return ok;
 }
 
@@ -86,7 +82,7 @@ static void texture_cell(const example *e, panel_sheet *sheet, int cell, cnv_net
                          gram_goal *goal, const char *features, const texture_row *row)
 {
     int size = (int)example_number(e, "size", 144, 32, 2000), i;
-    int steps = (int)example_number(e, "steps", 70, 1, 100000);
+    int steps = (int)example_number(e, "steps", 70, 1, TEXTURE_STEPS);
     cnv_tensor out = {0};
     double start, end;
     char note[128];
