@@ -37,6 +37,7 @@ build build/tests build/gallery build/peers: | $(FIRST)
 	@mkdir -p $@
 build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
+build/compare build/sanity_check: $(wildcard examples/*.c) # they include the other heatmaps
 build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
 BENCHES = build/bench build/networks build/staircase
@@ -56,6 +57,8 @@ thumbs: gallery
 	build/make_gallery --thumbs $(notdir $(PROGRAMS))
 train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
+	build/train --net smallnet --bias marker --weights examples/data/biased.safetensors \
+		--out build/biased.png
 bench: build/bench build/networks build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
 	env -u OMP_WAIT_POLICY build/networks

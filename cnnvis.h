@@ -592,6 +592,14 @@ CNVDEF int cnv_blur(const cnv_tensor *x, double sigma, cnv_tensor *y);
 /* Subtracts the least value and divides by the range, of each image (or each whole channel).
    All equal: 0. y may be x. */
 CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y);
+/* y[n,c,i,j] = x[n,c,i+dy,j+dx]: what leaves on one side enters on the other. Jitter, of gradient
+   ascent; rolled by -dx, -dy it is undone. */
+CNVDEF int cnv_roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y);
+/* Structural similarity of the gray versions of two pictures [1,C,H,W] in [0,1]: 1 for equal ones,
+   the mean over all pixels of (2 a b + .0001) (2 ab' + .0009) / ((a^2 + b^2 + .0001) (a' + b' +
+   .0009)); a, b are means, a', b' variances and ab' the covariance under a Gaussian of sigma 1.5
+   (Wang et al. 2004). */
+CNVDEF int cnv_ssim(const cnv_tensor *x, const cnv_tensor *y, double *similarity);
 /* rgb = (1 - a) gray(image) + a turbo(heat), a = opacity * heat stretched to [0,1]. heat [1,1,h,w]
    is resized to the image. An all-equal heat shows the picture in gray, NaN magenta. */
 CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
@@ -638,6 +646,10 @@ CNVDEF void cnv_plot_line(cnv_plot *plot, cnv_tensor *picture, const double *x, 
                           int count, const cnv_color *color, const char *label);
 CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x, const double *y,
                             int count, const cnv_color *color, const char *label);
+/* A pale strip between two curves, as for error bars; x ascends. color NULL: that of the series
+   drawn next, so draw the band before its line. NaN and infinite values are gaps. */
+CNVDEF void cnv_plot_band(const cnv_plot *plot, cnv_tensor *picture, const double *x,
+                          const double *low, const double *high, int count, const cnv_color *color);
 /* Labels too wide for their bar alternate between two rows; a NaN height is left out. */
 CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,
                           const char *const *labels, int count, const cnv_color *color);
@@ -6273,6 +6285,52 @@ CNVDEF int cnv_stretch(const cnv_tensor *x, int each_channel, cnv_tensor *y)
     return 1;
 }
 
+CNVDEF int cnv_roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
+{
+    size_t k, planes = (size_t)x->n * (size_t)x->c, h = (size_t)x->h, w = (size_t)x->w, i, first;
+    if (!cnv__shape_output("roll", x, y, x->n, x->c, x->h, x->w)) return 0;
+    first = (size_t)((dx % x->w + x->w) % x->w); /* the column that becomes the leftmost */
+    for (k = 0; k < planes; k++)
+        for (i = 0; i < h; i++) {
+            size_t row = (i + (size_t)((dy % x->h + x->h) % x->h)) % h;
+            const cnv_real *from = x->data + (k * h + row) * w;
+            cnv_real *to = y->data + (k * h + i) * w;
+            memcpy(to, from + first, (w - first) * sizeof *to);
+            memcpy(to + w - first, from, first * sizeof *to);
+        }
+    return 1;
+}
+
+CNVDEF int cnv_ssim(const cnv_tensor *x, const cnv_tensor *y, double *similarity)
+{
+    size_t i, k, n = (size_t)x->h * (size_t)x->w, c = (size_t)x->c;
+    cnv_tensor m = cnv_tensor_view(NULL, 0, 0, 0, 0); /* the channels x, y, xx, yy, xy */
+    double sum = 0;
+    if (!x->data || x->n != 1 || y->n != 1 || x->c != y->c || x->h != y->h || x->w != y->w)
+        return cnv__fail("ssim: expects two pictures of one size, got %d x %d x %d x %d and "
+                         "%d x %d x %d x %d", x->n, x->c, x->h, x->w, y->n, y->c, y->h, y->w);
+    if (!cnv_tensor_resize(&m, 1, 5, x->h, x->w)) return 0;
+    for (i = 0; i < n; i++) {
+        cnv_real a = 0, b = 0;
+        for (k = 0; k < c; k++) {
+            a += x->data[k * n + i] / (cnv_real)c;
+            b += y->data[k * n + i] / (cnv_real)c;
+        }
+        m.data[i] = a, m.data[n + i] = b;
+        m.data[2 * n + i] = a * a, m.data[3 * n + i] = b * b, m.data[4 * n + i] = a * b;
+    }
+    if (!cnv_blur(&m, 1.5, &m)) return cnv_tensor_free(&m), 0;
+    for (i = 0; i < n; i++) {
+        double a = (double)m.data[i], b = (double)m.data[n + i], c1 = 1e-4, c2 = 9e-4;
+        double aa = (double)m.data[2 * n + i] - a * a, bb = (double)m.data[3 * n + i] - b * b;
+        double ab = (double)m.data[4 * n + i] - a * b;
+        sum += (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa + bb + c2));
+    }
+    cnv_tensor_free(&m);
+    *similarity = sum / (double)n;
+    return 1;
+}
+
 CNVDEF int cnv_overlay(const cnv_tensor *image, const cnv_tensor *heat, double opacity,
                        cnv_tensor *rgb)
 {
@@ -6799,6 +6857,35 @@ CNVDEF void cnv_plot_points(cnv_plot *plot, cnv_tensor *picture, const double *x
     if (!label) return;
     cnv__plot_legend(plot, picture, label, &at_x, &at_y);
     cnv_disc(picture, at_x + 5 * s, at_y, 4 * s, c);
+}
+
+/* Mixes a fifth of a colour into column x from y0 down to y1, if that is further down. */
+static void cnv__tint(cnv_tensor *picture, int x, double y0, double y1, cnv_color color)
+{
+    int y, bottom = (int)cnv__clamp(ceil(y1), 0, picture->h);
+    if (x < 0 || x >= picture->w || !(y0 < y1)) return;
+    for (y = (int)cnv__clamp(floor(y0), 0, picture->h); y < bottom; y++)
+        cnv__mix(picture, x, y, color, 0.2 * ((y1 < y + 1 ? y1 : y + 1) - (y0 > y ? y0 : y)));
+}
+
+CNVDEF void cnv_plot_band(const cnv_plot *plot, cnv_tensor *picture, const double *x,
+                          const double *low, const double *high, int count, const cnv_color *color)
+{
+    cnv_color c = cnv__series_color(plot, color);
+    int i, column, end;
+    for (i = 0; i + 1 < count; i++) {
+        double x0 = cnv__plot_x(plot, x[i]), width = cnv__plot_x(plot, x[i + 1]) - x0, y[2];
+        if (!cnv__is_finite(x0 + width + low[i] + low[i + 1] + high[i] + high[i + 1])) continue;
+        column = (int)ceil(cnv__clamp(x0, plot->left, plot->right) - 0.5);
+        end = (int)ceil(cnv__clamp(x0 + width, plot->left, plot->right) - 0.5);
+        for (; column < end; column++) {
+            double t = (column + 0.5 - x0) / width;
+            y[0] = cnv__plot_y(plot, high[i] + t * (high[i + 1] - high[i]));
+            y[1] = cnv__plot_y(plot, low[i] + t * (low[i + 1] - low[i]));
+            cnv__tint(picture, column, cnv__clamp(y[0], plot->top, plot->bottom),
+                      cnv__clamp(y[1], plot->top, plot->bottom), c);
+        }
+    }
 }
 
 CNVDEF void cnv_plot_bars(cnv_plot *plot, cnv_tensor *picture, const double *heights,

@@ -40,6 +40,8 @@ struct ascent {
     void *setting;              /* for the objective */
 
     int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
+    const int *tie;             /* [h*w] or NULL: pixels of the same number, in 0 ... h*w - 1, move
+                                   as one: stripes stay stripes. z must begin so; not with waves */
     cnv_tensor z;               /* [n,3,h,w]: what is changed */
     cnv_tensor image;           /* [n,3,h,w] in [0,1]: the pictures that z stands for */
     cnv_tensor grad;            /* d(objective)/dz */
@@ -127,6 +129,37 @@ static inline int ascent_units(ascent *a, void *setting)
                 }
     }
     return 1;
+}
+
+/* Seeds a node of logits with d log P(class)/d(logits) = onehot - P, for each image. For the class
+   itself that is the sum of the others' P: 1 - P would round to 0 where the network is sure, and
+   leave no slope. */
+static inline int ascent_seed_log_p(cnv_net *net, int logits, const int *classes)
+{
+    cnv_tensor *seed = cnv_seed(net, logits);
+    int i, c;
+    if (!seed || !cnv_softmax_forward(&net->nodes[logits].out, seed)) return 0;
+    for (i = 0; i < seed->n; i++) {
+        float *p = seed->data + i * seed->c, others = 0;
+        for (c = 0; c < seed->c; c++) others += c == classes[i] ? 0 : p[c], p[c] = -p[c];
+        p[classes[i]] = others;
+    }
+    return 1;
+}
+
+/* log P of a class. setting: a class for each picture */
+static inline int ascent_log_p(ascent *a, void *setting)
+{
+    const int *classes = (const int *)setting;
+    const cnv_tensor *out = &a->net->nodes[a->upto].out;
+    int i, c;
+    for (i = 0; i < out->n; i++) {
+        const float *logits = out->data + i * out->c;
+        double sum = 0, own = (double)logits[classes[i]];
+        for (c = 0; c < out->c; c++) sum += exp((double)logits[c] - own);
+        a->value.data[i] = (float)-log(sum);
+    }
+    return ascent_seed_log_p(a->net, a->upto, classes);
 }
 
 /* 1/2 |activations|^2 of a node, as DeepDream wants it: whatever is there already. setting: points
@@ -231,11 +264,27 @@ static inline int ascent_render(ascent *a)
     return ok;
 }
 
+/* Every number of grad becomes the mean over the pixels that are tied to it: the projection of the
+   gradient on the pictures in which they are equal. */
+static inline int ascent_tie(ascent *a)
+{
+    int i, p, plane = a->grad.h * a->grad.w;
+    double *sum = (double *)malloc(2 * (size_t)plane * sizeof *sum), *count = sum + plane;
+    for (p = 0; sum && p < a->grad.n * a->grad.c; p++) {
+        float *g = a->grad.data + p * plane;
+        for (i = 0; i < plane; i++) sum[i] = count[i] = 0;
+        for (i = 0; i < plane; i++) sum[a->tie[i]] += (double)g[i], count[a->tie[i]]++;
+        for (i = 0; i < plane; i++) g[i] = (float)(sum[a->tie[i]] / count[a->tie[i]]);
+    }
+    free(sum);
+    return sum != NULL;
+}
+
 /* grad, at z, from the slope at the pictures */
 static inline int ascent_pull(ascent *a)
 {
     size_t i, size = cnv_tensor_size(&a->z);
-    if (!a->waves) return cnv_tensor_copy(&a->slope, &a->grad);
+    if (!a->waves) return cnv_tensor_copy(&a->slope, &a->grad) && (!a->tie || ascent_tie(a));
     for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
     ascent_colours(&a->slope, 1);
     if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;

@@ -76,11 +76,13 @@ static inline void dataset_toybox(const example *e, dataset *d, unsigned long lo
 #endif
         for (i = from; i < to; i++) {
             toy_scene scene = toy_make(first + (unsigned long long)i, options);
-            float rgb[3 * TOY_SIDE * TOY_SIDE];
             unsigned char *pixel = d->pixels + (size_t)(d->n + i) * bytes;
+            cnv_tensor rgb = {0};
             size_t k;
-            toy_render(&scene, d->side, rgb, NULL, NULL);
-            for (k = 0; k < bytes; k++) pixel[k] = (unsigned char)(255 * rgb[k] + 0.5f);
+            example_check(e, cnv_tensor_resize(&rgb, 1, 3, d->side, d->side));
+            toy_render(&scene, d->side, rgb.data, NULL, NULL);
+            for (k = 0; k < bytes; k++) pixel[k] = (unsigned char)(255 * rgb.data[k] + 0.5f);
+            cnv_tensor_free(&rgb);
             d->labels[d->n + i] = scene.class_id;
         }
         example_progress("drawing ", to, n, start);
@@ -334,6 +336,35 @@ static inline dataset dataset_of(const example *e, int n)
         dataset_toybox(e, &d, EXAMPLE_HELD_OUT, n, NULL);
     }
     return d;
+}
+
+/* The pictures of one folder, as one class. */
+static inline void dataset_pictures(const example *e, dataset *d, const char *path)
+{
+    char (*files)[256], name[1024];
+    int i, n = dataset_list(path, &files);
+    if (!n) example_fail(e, "\"%s\" is no folder with pictures", path);
+    for (i = 0; i < n; i++) {
+        cnv_tensor picture = {0};
+        snprintf(name, sizeof name, "%s/%s", path, files[i]);
+        example_check(e, cnv_image_load(name, &picture));
+        dataset_append(e, d, &picture, 0);
+        cnv_tensor_free(&picture);
+    }
+    free(files);
+}
+
+/* The picture that the program looks at and at most n - 1 others, images [n,3,side,side], each with
+   the class that the network answers. class_id: [n] */
+static inline void dataset_answers(const example *e, int n, cnv_tensor *images, int *class_id)
+{
+    dataset d = dataset_of(e, n);
+    cnv_tensor first;
+    int i;
+    dataset_batch(e, &d, 0, n, images), first = cnv_tensor_image(images, 0);
+    example_check(e, cnv_tensor_copy(&e->image, &first) && cnv_forward(e->net, images, e->logits));
+    for (i = 0; i < images->n; i++) class_id[i] = i ? example_answer(e, i) : e->class_id;
+    dataset_free(&d);
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -17,25 +17,14 @@
 
        cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --layer relu4    */
 
-#include "example.h"
+#include "panel.h"
+#include "synthesis.h"
 
 typedef struct {
     int octaves, steps, jitter; /* sizes of the picture; steps at each; the largest random shift */
     double scale, step;         /* between octaves; the mean change of a pixel in a step */
 } dream_options;
 static const dream_options dream_standard = {7, 10, 3, 1.4, 1.5 / 255};
-
-/* Shifts a picture by dx, dy; what leaves on one side enters on the other. */
-static void roll(const cnv_tensor *x, int dx, int dy, cnv_tensor *y)
-{
-    int c, i, j;
-    for (c = 0; c < x->c; c++)
-        for (i = 0; i < x->h; i++) {
-            const float *from = x->data + (c * x->h + (i + dy + x->h) % x->h) * x->w;
-            float *to = y->data + (c * x->h + i) * x->w;
-            for (j = 0; j < x->w; j++) to[j] = from[(j + dx + x->w) % x->w];
-        }
-}
 
 /* The colours of natural pictures vary together, those of gradients do not. Of a gradient [1,3,h,w]
    the mean of the channels is kept, what sets them apart counts a third. */
@@ -57,9 +46,7 @@ static int dream_step(cnv_net *net, int layer, const dream_options *o, cnv_rng *
     size_t i, size = cnv_tensor_size(x);
     double mean = 1e-12;
     cnv_tensor *seed, *g = &net->nodes[0].grad;
-    if (!cnv_tensor_resize(shifted, 1, x->c, x->h, x->w)) return 0;
-    roll(x, dx, dy, shifted);
-    if (!cnv_forward(net, shifted, layer)) return 0;
+    if (!cnv_roll(x, dx, dy, shifted) || !cnv_forward(net, shifted, layer)) return 0;
     seed = cnv_seed(net, layer);
     if (!seed || !cnv_tensor_copy(&net->nodes[layer].out, seed) || !cnv_backward(net, 0)) return 0;
     mute_colours(g);
@@ -68,8 +55,7 @@ static int dream_step(cnv_net *net, int layer, const dream_options *o, cnv_rng *
         double v = (double)shifted->data[i] + o->step * (double)g->data[i] / mean;
         shifted->data[i] = (float)(v < 0 ? 0 : v > 1 ? 1 : v);
     }
-    roll(shifted, -dx, -dy, x);
-    return 1;
+    return cnv_roll(shifted, -dx, -dy, x);
 }
 
 /* From the smallest octave to the whole picture: dream, and carry what was added (the detail) up to
@@ -98,94 +84,7 @@ static int deepdream(cnv_net *net, int layer, const cnv_tensor *image, const dre
     return ok;
 }
 
-/* |a|, the length of a layer's activations, for an image. */
-static double dream_strength(cnv_net *net, int layer, const cnv_tensor *image)
-{
-    const cnv_tensor *a = &net->nodes[layer].out;
-    double sum = 0;
-    size_t i;
-    if (!cnv_forward(net, image, layer)) return -1;
-    for (i = 0; i < cnv_tensor_size(a); i++) sum += (double)a->data[i] * (double)a->data[i];
-    return sqrt(sum);
-}
-
-/* Structural similarity of two pictures' gray versions, 1 for equal ones (Wang et al. 2004): local
-   means, variances and covariance under a Gaussian of sigma 1.5. Returns -2 without memory. */
-static double dream_ssim(const cnv_tensor *x, const cnv_tensor *y)
-{
-    size_t i, k, n = (size_t)x->h * (size_t)x->w;
-    cnv_tensor m = {0}; /* the channels x, y, xx, yy, xy */
-    double sum = 0;
-    if (!cnv_tensor_resize(&m, 1, 5, x->h, x->w)) return -2;
-    for (i = 0; i < n; i++) {
-        float a = 0, b = 0;
-        for (k = 0; k < 3; k++) a += x->data[k * n + i] / 3, b += y->data[k * n + i] / 3;
-        m.data[i] = a, m.data[n + i] = b;
-        m.data[2 * n + i] = a * a, m.data[3 * n + i] = b * b, m.data[4 * n + i] = a * b;
-    }
-    if (!cnv_blur(&m, 1.5, &m)) return cnv_tensor_free(&m), -2;
-    for (i = 0; i < n; i++) {
-        double a = (double)m.data[i], b = (double)m.data[n + i], c1 = 1e-4, c2 = 9e-4;
-        double aa = (double)m.data[2 * n + i] - a * a, bb = (double)m.data[3 * n + i] - b * b;
-        double ab = (double)m.data[4 * n + i] - a * b;
-        sum += (2 * a * b + c1) * (2 * ab + c2) / ((a * a + b * b + c1) * (aa + bb + c2));
-    }
-    cnv_tensor_free(&m);
-    return sum / (double)n;
-}
-
-/* What a dream is measured by. */
-typedef struct {
-    double before, after, noise; /* |a| of the image, of the dream, and of the image with as much
-                                    random noise as the dream has added, by its mean square */
-    double ssim;                 /* of the dream to the image */
-} dream_measures;
-
-static int dream_measure(cnv_net *net, int layer, const cnv_tensor *image, const cnv_tensor *dream,
-                         uint64_t seed, dream_measures *m)
-{
-    cnv_tensor noisy = {0};
-    cnv_rng rng = cnv_rng_seed(seed);
-    double square = 0;
-    size_t i, size = cnv_tensor_size(image);
-    if (!cnv_tensor_copy(image, &noisy)) return 0;
-    for (i = 0; i < size; i++)
-        square += pow((double)dream->data[i] - (double)image->data[i], 2) / (double)size;
-    for (i = 0; i < size; i++)
-        noisy.data[i] = (float)fmin(1, fmax(0, (double)image->data[i] +
-                                               sqrt(square) * cnv_normal(&rng)));
-    m->before = dream_strength(net, layer, image);
-    m->after = dream_strength(net, layer, dream);
-    m->noise = dream_strength(net, layer, &noisy);
-    m->ssim = dream_ssim(dream, image);
-    cnv_tensor_free(&noisy);
-    return m->before >= 0 && m->after >= 0 && m->noise >= 0 && m->ssim > -2;
-}
-
 #ifndef EXAMPLE_NO_MAIN
-/* --image, shrunk to at most `size` pixels, or a landscape of that width. */
-static int dream_canvas(const example *e, int size, cnv_tensor *image)
-{
-    const char *path = example_text(e, "image", NULL);
-    const cnv_color white = {1, 1, 1};
-    cnv_tensor file = {0}, fitted = {0};
-    int ok, longer;
-    if (!path) {
-        ok = cnv_tensor_resize(image, 1, 3, size * 3 / 4, size);
-        if (ok) toy_landscape(e->seed, size, size * 3 / 4, image->data);
-        return ok;
-    }
-    ok = cnv_image_load(path, &file);
-    longer = file.w > file.h ? file.w : file.h;
-    if (ok && longer < size) size = longer;
-    ok = ok && cnv_resize(&file, (file.h * size - 1) / longer + 1, (file.w * size - 1) / longer + 1,
-                          &fitted) &&
-         cnv_canvas(image, fitted.h, fitted.w, white);
-    if (ok) cnv_paste(image, &fitted, 0, 0);
-    cnv_tensor_free(&file), cnv_tensor_free(&fitted);
-    return ok;
-}
-
 /* Puts a picture into cell i of the sheet, with its captions. */
 static void dream_cell(cnv_tensor *sheet, int i, int columns, const cnv_tensor *image,
                        const char *caption, const char *numbers)
@@ -208,13 +107,13 @@ int main(int argc, char **argv)
     int size = (int)example_number(&e, "size", one ? 640 : 432, 64, 4096);
     cnv_tensor image = {0}, dream = {0}, sheet = {0};
     dream_options o = dream_standard;
-    dream_measures m = {0};
+    synthesis_measures m = {0, 0, 0, 0};
     char numbers[160];
     o.octaves = (int)example_number(&e, "octaves", o.octaves, 1, 12);
     o.steps = (int)example_number(&e, "steps", o.steps, 0, 10000);
     o.step = example_number(&e, "step", 255 * o.step, 0, 255) / 255;
     o.jitter = (int)example_number(&e, "jitter", o.jitter, 0, 64);
-    example_check(&e, dream_canvas(&e, size, &image) &&
+    example_check(&e, synthesis_start(&e, size, &image) &&
                       cnv_canvas(&sheet, 76 + cells / columns * (image.h + 62) + 14,
                                  40 + columns * (image.w + 20), white));
     cnv_text(&sheet, 30, 28, 20, ink, "DeepDream");
@@ -223,7 +122,7 @@ int main(int argc, char **argv)
         int layer = one ? e.layer : cnv_find(e.net, tour[i - 1]);
         const char *name = e.net->nodes[layer].name;
         example_check(&e, deepdream(e.net, layer, &image, &o, e.seed, &dream) &&
-                          dream_measure(e.net, layer, &image, &dream, e.seed, &m));
+                          synthesis_measure(e.net, layer, &image, &dream, e.seed, &m));
         snprintf(numbers, sizeof numbers, "|a| x %.1f (noise: x %.1f), SSIM %.2f",
                  m.after / m.before, m.noise / m.before, m.ssim);
         dream_cell(&sheet, i, columns, &dream, name, numbers);

@@ -182,20 +182,28 @@ static inline void example_class_names(example *e)
     }
 }
 
-/* --net and --weights */
+/* --net, or else the model of the name `fallback`. */
+static inline const model *example_model(const example *e, const char *fallback)
+{
+    const char *name = example_text(e, "net", fallback);
+    const model *found = model_find(name);
+    if (!found) example_fail(e, "unknown network \"%s\"; there are: %s", name, example_models());
+    return found;
+}
+
+/* --weights, and --net, which `train` wrote into the weight file, too. */
 static inline void example_network(example *e)
 {
-    const char *name = example_text(e, "net", models[0].name);
-    const char *weights = example_text(e, "weights", NULL);
-    e->model = model_find(name);
-    if (!e->model)
-        example_fail(e, "unknown network \"%s\"; there are: %s", name, example_models());
+    const char *weights = example_text(e, "weights", NULL), *name;
+    e->model = example_model(e, models[0].name);
     if (!weights && e->model != &models[0])
         example_fail(e, "only the weights of %s come along: for %s say --weights", models[0].name,
-                     name);
+                     e->model->name);
     if (!weights) weights = example_data("toynet.safetensors");
     e->file = cnv_safetensors_open(weights);
     example_check(e, e->file != NULL);
+    name = cnv_safetensors_metadata(e->file, "net");
+    if (name && model_find(name)) e->model = example_model(e, name);
     example_class_names(e);
     e->net = cnv_net_new();
     example_check(e, e->net != NULL);
@@ -346,6 +354,70 @@ static inline void example_progress(const char *what, int done, int all, double 
     for (i = 0; i < 40; i++) fputc(i < filled ? '#' : '.', stderr);
     fprintf(stderr, "] %d of %d, %.0f s left ", done, all, left);
     if (done == all) fprintf(stderr, "\r%80s\r", "");
+}
+
+/* The class with the greatest logit but `but`, in the last cnv_forward. */
+static inline int example_rival(const example *e, int but)
+{
+    const float *logits = e->net->nodes[e->logits].out.data;
+    int c, best = but == 0;
+    for (c = 0; c < e->classes; c++)
+        if (c != but && logits[c] > logits[best]) best = c;
+    return best;
+}
+
+/* A picture with nothing in it, of image's size: black, or of the colour that the network's
+   normalization makes 0, which is the mean of the pictures it was trained on, more or less (without
+   a normalization: grey). Returns 1, or 0 with cnv_error(). */
+static inline int example_blank(const cnv_net *net, const cnv_tensor *image, int mean,
+                                cnv_tensor *blank)
+{
+    const cnv_node *node = net->count > 1 ? &net->nodes[1] : net->nodes;
+    int c;
+    if (!cnv_tensor_resize(blank, 1, image->c, image->h, image->w)) return 0;
+    for (c = 0; c < image->c; c++) {
+        cnv_tensor channel = cnv_tensor_channel(blank, 0, c);
+        double color = node->op == CNV_NORMALIZE ? (double)node->mean[c] : 0.5;
+        cnv_tensor_fill(&channel, mean ? color : 0);
+    }
+    return 1;
+}
+
+/* How many of `left` images to run at once: few of them if they are large, for memory's sake. */
+static inline int example_batch(const cnv_tensor *image, int left)
+{
+    int most = 50 * TOY_SIDE * TOY_SIDE / (image->h * image->w);
+    return left < most ? left : most > 1 ? most : 1;
+}
+
+/* "600 images, 2100 a second", for work since `start` = example_seconds(). */
+static inline void example_rate(int images, double start)
+{
+    double rate = images / (example_seconds() - start);
+    printf("%d images, %.*f a second\n", images, rate < 10, rate);
+}
+
+/* The feature maps of a layer, as papers have them: what it hands on, after its ReLU. That is the
+   node of the ReLU that reads a convolution (or its batch norm); any other node is taken as it is.
+   */
+static inline int example_feature_maps(const cnv_net *net, int node)
+{
+    int i;
+    for (i = node + 1; i < net->count; i++) {
+        if (net->nodes[i].inputs != 1 || net->nodes[i].input[0] != node) continue;
+        if (net->nodes[node].op != CNV_CONV2D && net->nodes[node].op != CNV_BATCH_NORM) break;
+        if (net->nodes[i].op == CNV_RELU) return i;
+        if (net->nodes[i].op == CNV_BATCH_NORM) return example_feature_maps(net, i);
+    }
+    return node;
+}
+
+/* The same network as it was before training, or a cousin of it: a control. Free it. */
+static inline cnv_net *example_untrained(const example *e)
+{
+    cnv_net *net = cnv_net_new();
+    example_check(e, net && e->model->build(net, e->classes) >= 0 && cnv_init(net, e->seed));
+    return net;
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -13,12 +13,14 @@
 
        cc -O2 examples/filters.c -o build/filters -lm && build/filters                        */
 
-#include "example.h"
+#include "panel.h"
 
-enum { FILTERS_WIDTH = 560, FILTERS_TILES = 96, FILTERS_ROWS = 12, FILTERS_COLUMNS = 24 };
+enum { FILTERS_TILES = 96, FILTERS_ROWS = 12, FILTERS_COLUMNS = 24 }; /* at most */
+enum { FILTERS_WIDTH = 560, FILTERS_STEP = FILTERS_WIDTH + PANEL_GAP };
+static const cnv_color filters_ink = {0.13f, 0.14f, 0.17f};
 
 /* Lag-1 autocorrelation of filters [K,C,R,S]: how much a weight tells about its neighbours to the
-   right and below. White noise: 0. Smooth: towards 1. Not a number for 1 x 1 filters. */
+   right and below. White noise: 0. Smooth: towards 1. NaN for 1 x 1 filters: no neighbours. */
 static double filters_smoothness(const cnv_tensor *weight)
 {
     double n = 0, a1 = 0, b1 = 0, aa = 0, bb = 0, ab = 0;
@@ -38,24 +40,25 @@ static double filters_smoothness(const cnv_tensor *weight)
 
 /* An order in which similar filters are neighbours: begin with filter 0, go on to whichever of
    those left has the greatest cosine with the last. */
-static void filters_order(const cnv_tensor *weight, int *order)
+static int filters_order(const cnv_tensor *weight, int *order)
 {
-    int k, i, n = weight->n;
-    size_t j, size = cnv_tensor_size(weight) / (size_t)n;
+    int n = weight->n, size = weight->c * weight->h * weight->w, k, i;
+    cnv_tensor dot = {0}, flat = cnv_tensor_view(weight->data, n, size, 1, 1);
+    if (!cnv_linear_forward(&flat, &flat, NULL, &dot, NULL)) return 0; /* all products, [n,n] */
     for (k = 0; k < n; k++) order[k] = k;
     for (k = 1; k < n; k++) {
-        const float *last = weight->data + (size_t)order[k - 1] * size;
+        const float *last = dot.data + order[k - 1] * n;
         double greatest = -1e300;
         int at = k, swap;
         for (i = k; i < n; i++) {
-            const float *w = weight->data + (size_t)order[i] * size;
-            double dot = 0, norm = 1e-30;
-            for (j = 0; j < size; j++)
-                dot += (double)last[j] * (double)w[j], norm += (double)w[j] * (double)w[j];
-            if (dot / sqrt(norm) > greatest) greatest = dot / sqrt(norm), at = i;
+            double square = (double)dot.data[order[i] * n + order[i]];
+            double cosine = (double)last[order[i]] / sqrt(square + 1e-30);
+            if (cosine > greatest) greatest = cosine, at = i;
         }
         swap = order[k], order[k] = order[at], order[at] = swap;
     }
+    cnv_tensor_free(&dot);
+    return 1;
 }
 
 /* A layer's filters as tiles, FILTERS_WIDTH pixels wide at most. Filters on RGB or gray pixels: one
@@ -70,8 +73,8 @@ static int filters_sheet(const cnv_tensor *weight, cnv_tensor *sheet)
     cnv_tensor tiles = {0}, large = {0};
     cnv_tensor first = cnv_tensor_view(weight->data, filters, weight->c, weight->h, weight->w);
     for (k = 0; k < filters; k++) order[k] = k;
-    if (pixels) filters_order(&first, order);
-    ok = cnv_tensor_resize(&tiles, filters * each, depth, weight->h, weight->w);
+    ok = (!pixels || filters_order(&first, order)) &&
+         cnv_tensor_resize(&tiles, filters * each, depth, weight->h, weight->w);
     for (k = 0; ok && k < filters; k++) {
         const float *w = weight->data + (size_t)order[k] * (size_t)(weight->c * map);
         float largest = 1e-30f;
@@ -90,69 +93,57 @@ static int filters_sheet(const cnv_tensor *weight, cnv_tensor *sheet)
     return ok;
 }
 
-/* All convolutions of a network, one below the other, beside those of an untrained one with the
-   same layers. smoothness[i][0 and 1]: of the i-th, trained and not; returns how many there are. */
-static int filters_picture(const cnv_net *trained, const cnv_net *untrained, cnv_tensor *picture,
-                           double smoothness[][2])
+/* A convolution, trained and not, side by side: a strip across the picture. */
+static int filters_strip(const cnv_net *const *nets, int node, double *smoothness,
+                         cnv_tensor *strip)
 {
-    static const cnv_color ink = {0.13f, 0.14f, 0.17f}, white = {1, 1, 1};
-    const int margin = 36;
-    const cnv_net *nets[2];
-    cnv_tensor sheet = {0}, longer = {0};
-    char text[200];
-    int i, side, length, y = 92, layers = 0, width = 2 * FILTERS_WIDTH + 3 * margin;
-    int ok = cnv_canvas(picture, y, width, white);
-    nets[0] = trained, nets[1] = untrained;
-    cnv_text(picture, margin, 28, 20, ink, "Filters");
-    cnv_text(picture, margin, 64, 14, ink, "trained");
-    cnv_text(picture, FILTERS_WIDTH + 2 * margin, 64, 14, ink, "the same layers before training");
-    for (i = 0; ok && i < trained->count; i++) {
-        if (trained->nodes[i].op != CNV_CONV2D) continue;
-        for (side = 0; ok && side < 2; side++) {
-            const cnv_tensor *w = &nets[side]->params[nets[side]->nodes[i].param[0]].value;
-            smoothness[layers][side] = filters_smoothness(w);
-            ok = filters_sheet(w, &sheet);
-            if (ok && !side) { /* room for one more layer */
-                ok = cnv_canvas(&longer, y + 40 + sheet.h + 28, width, white);
-                if (ok) cnv_paste(&longer, picture, 0, 0);
-                ok = ok && cnv_tensor_copy(&longer, picture);
-            }
-            length = snprintf(text, sizeof text, "%s: %d filters of %d x %d on %d channels",
-                              trained->nodes[i].name, w->n, w->h, w->w, w->c);
-            if (w->h * w->w > 1)
-                snprintf(text + length, sizeof text - (size_t)length, ", smoothness %.2f",
-                         smoothness[layers][side]);
-            cnv_text(picture, margin + side * (FILTERS_WIDTH + margin), y + 10, 12, ink, text);
-            if (ok) cnv_paste(picture, &sheet, margin + side * (FILTERS_WIDTH + margin), y + 34);
-        }
-        y += 40 + sheet.h + 14, layers++;
+    cnv_tensor sheet = {0};
+    char text[200], smooth[32];
+    int i, ok = 1;
+    for (i = 0; ok && i < 2; i++) {
+        const cnv_tensor *w = &nets[i]->params[nets[i]->nodes[node].param[0]].value;
+        smoothness[i] = filters_smoothness(w);
+        snprintf(smooth, sizeof smooth, ", smoothness %.2f", smoothness[i]);
+        snprintf(text, sizeof text, "%s: %d filters of %d x %d on %d channels%s",
+                 nets[i]->nodes[node].name, w->n, w->h, w->w, w->c,
+                 isnan(smoothness[i]) ? "" : smooth);
+        ok = filters_sheet(w, &sheet) &&
+             (i || cnv_canvas(strip, sheet.h + 54, 2 * FILTERS_STEP + PANEL_GAP, panel_white));
+        cnv_text(strip, PANEL_GAP + i * FILTERS_STEP, 10, 12, filters_ink, text);
+        cnv_paste(strip, &sheet, PANEL_GAP + i * FILTERS_STEP, 34);
     }
-    cnv_tensor_free(&sheet), cnv_tensor_free(&longer);
-    return ok ? layers : 0;
+    cnv_tensor_free(&sheet);
+    return ok;
 }
 
 #ifndef EXAMPLE_NO_MAIN
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the filters of all convolutions", NULL, "");
-    cnv_net *untrained = cnv_net_new();
+    const cnv_net *nets[2] = {e.net, example_untrained(&e)};
+    cnv_tensor *strips = (cnv_tensor *)calloc((size_t)e.net->count + 2, sizeof *strips);
     cnv_tensor picture = {0};
-    double (*smoothness)[2] = calloc((size_t)e.net->count, sizeof *smoothness);
-    int i, layers = 0;
-    example_check(&e, untrained && smoothness && e.model->build(untrained, e.classes) >= 0 &&
-                      cnv_init(untrained, e.seed));
-    layers = filters_picture(e.net, untrained, &picture, smoothness);
-    example_check(&e, layers > 0);
+    double smoothness[2];
+    int i, n = 0;
+    example_check(&e, strips && cnv_canvas(strips, 92, 2 * FILTERS_STEP + PANEL_GAP, panel_white));
+    cnv_text(strips, PANEL_GAP, 28, 20, filters_ink, "Filters");
+    cnv_text(strips, PANEL_GAP, 64, 14, filters_ink, "trained");
+    cnv_text(strips, PANEL_GAP + FILTERS_STEP, 64, 14, filters_ink,
+             "the same layers before training");
+    for (i = 0; i < e.net->count; i++) {
+        if (e.net->nodes[i].op != CNV_CONV2D) continue;
+        example_check(&e, filters_strip(nets, i, smoothness, &strips[++n]));
+        if (n <= 8 && isnan(smoothness[0]))
+            printf("%s: 1 x 1 filters have no smoothness\n", e.net->nodes[i].name);
+        else if (n <= 8)
+            printf("%s: smoothness %.2f, untrained %.2f%s\n", e.net->nodes[i].name, smoothness[0],
+                   smoothness[1], n > 1 || smoothness[0] > smoothness[1] + 0.2 ? ""
+                   : "; train longer, or with weight decay");
+    }
+    example_check(&e, cnv_canvas(&strips[n + 1], 14, 1, panel_white) &&
+                      panel_stack(strips, n + 2, &picture));
     example_save(&e, &picture);
-    printf("smoothness, trained and untrained:");
-    for (i = 0; i < layers; i++)
-        printf("%s %.2f %.2f", i ? "," : "", smoothness[i][0], smoothness[i][1]);
-    printf("\nthe first layer is %s\n", smoothness[0][0] > smoothness[0][1] + 0.2
-               ? "smooth" : "about as noisy as at the start: train longer, or with weight decay");
-    cnv_tensor_free(&picture);
-    cnv_net_free(untrained);
-    free(smoothness);
-    example_end(&e);
+    cnv_tensor_free(&picture), cnv_net_free((cnv_net *)nets[1]), free(strips), example_end(&e);
     return 0;
 }
 #endif

@@ -37,7 +37,7 @@ typedef struct {
 static const lesson lessons[] = {
     {"toybox", "The world", NULL},
     {"train", "Training",
-     "--images 50000 --scenes 15000 --weights build/gallery/train.safetensors"},
+     "--images 20000 --scenes 10000 --weights build/gallery/train.safetensors"},
     {"filters", "Filters", NULL},
     {"activations", "Activations", NULL},
     {"top_images", "Images that excite a unit", NULL},
@@ -60,7 +60,7 @@ static const lesson lessons[] = {
     {"smoothgrad", "SmoothGrad", NULL},
     {"lrp", "Layer-wise relevance", NULL},
     {"scorecam", "Score-CAM", NULL},
-    {"compare", "All heatmaps, compared", NULL},
+    {"compare", "All heatmaps, compared", "--scenes 100"},
     {"sanity_check", "Sanity checks", NULL},
     {"tcav", "Concept vectors", NULL},
     {"dissection", "Network dissection", NULL},
@@ -463,7 +463,7 @@ static int write_page(const char *path, const exhibit *e, int count)
           "<div id=\"large\"><img alt=\"\"></div>\n<script>\n", page);
     for (i = 0; script[i]; i++) fprintf(page, "%s\n", script[i]);
     fputs("</script></body></html>\n", page);
-    return !ferror(page) & !fclose(page);
+    return !(ferror(page) + fclose(page));
 }
 
 /* ---- Small pictures for README.md ---- */

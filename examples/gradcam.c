@@ -13,6 +13,7 @@
               conv4. A blob in the middle comes near in .62, and edges have an IoU of .35: compare
 
        cc -O2 examples/gradcam.c -o build/gradcam -lm && build/gradcam --layer conv3          */
+#include "backprop.h"
 #include "example.h"
 #include "panel.h"
 #include "truth.h"
@@ -44,63 +45,20 @@ static int gradcam(cnv_net *net, int logits, const cnv_tensor *image, int class_
 static int guided_gradcam(cnv_net *net, int logits, const cnv_tensor *image, int class_id,
                           const cnv_tensor *map, cnv_tensor *details, cnv_tensor *guided)
 {
-    cnv_tensor large = {0}, *seed;
-    int i, ok, plane = image->h * image->w;
-    net->relu_rule = CNV_GUIDED;
-    ok = cnv_forward(net, image, logits) && (seed = cnv_seed(net, logits)) != NULL;
-    if (ok) seed->data[class_id] = 1;
-    ok = ok && cnv_backward(net, 0) && cnv_tensor_copy(&net->nodes[0].grad, details) &&
-         cnv_tensor_copy(details, guided) && cnv_resize(map, image->h, image->w, &large);
+    cnv_tensor large = {0};
+    int i, plane = image->h * image->w;
+    int ok = backprop(net, CNV_GUIDED, logits, image, class_id, details) &&
+             cnv_tensor_copy(details, guided) && cnv_resize(map, image->h, image->w, &large);
     for (i = 0; ok && i < image->c * plane; i++) guided->data[i] *= large.data[i % plane];
-    net->relu_rule = CNV_GRADIENT;
     cnv_tensor_free(&large);
     return ok;
 }
 
-/* The paper's A_k are what a convolutional layer hands on, after its ReLU: the ReLU that reads a
-   convolution (or its batch norm); any other node is taken as it is. */
-static int gradcam_node(const cnv_net *net, int node)
-{
-    int i;
-    for (i = node + 1; i < net->count; i++) {
-        if (net->nodes[i].inputs != 1 || net->nodes[i].input[0] != node) continue;
-        if (net->nodes[node].op != CNV_CONV2D && net->nodes[node].op != CNV_BATCH_NORM) break;
-        if (net->nodes[i].op == CNV_RELU) return i;
-        if (net->nodes[i].op == CNV_BATCH_NORM) return gradcam_node(net, i);
-    }
-    return node;
-}
-
 #ifndef EXAMPLE_NO_MAIN
-/* A gradient [1,3,H,W] as a picture: 0 is grey, three standard deviations are black and white. */
-static int gradcam_show(panel_sheet *sheet, int index, const cnv_tensor *slope, const char *caption)
-{
-    cnv_tensor rgb = {0};
-    size_t i, size = cnv_tensor_size(slope);
-    double squares = 1e-30;
-    int ok = cnv_tensor_copy(slope, &rgb);
-    for (i = 0; i < size; i++) squares += (double)slope->data[i] * (double)slope->data[i];
-    for (i = 0; ok && i < size; i++)
-        rgb.data[i] = (float)(0.5 + (double)rgb.data[i] / (6 * sqrt(squares / (double)size)));
-    ok = ok && panel_picture(sheet, index, &rgb, caption, "grey: 0");
-    cnv_tensor_free(&rgb);
-    return ok;
-}
-
-/* The class with the greatest logit but `but`. */
-static int gradcam_rival(const example *e, int but)
-{
-    const float *logits = e->net->nodes[e->logits].out.data;
-    int c, best = but == 0;
-    for (c = 0; c < e->classes; c++)
-        if (c != but && logits[c] > logits[best]) best = c;
-    return best;
-}
-
 static int gradcam_picture(const example *e, int node, const cnv_tensor *map, panel_sheet *sheet)
 {
     cnv_tensor large = {0}, over = {0}, details = {0}, guided = {0}, other = {0};
-    int ok, rival = gradcam_rival(e, e->class_id);
+    int ok, rival = example_rival(e, e->class_id);
     const char *name = e->class_names[e->class_id];
     double low, high;
     char text[128], note[128];
@@ -113,8 +71,8 @@ static int gradcam_picture(const example *e, int node, const cnv_tensor *map, pa
     ok = ok && panel_image(e, &large) && cnv_overlay(&large, map, 0.6, &over) &&
          panel_picture(sheet, 2, &over, "Grad-CAM over the picture", name) &&
          guided_gradcam(e->net, e->logits, &e->image, e->class_id, map, &details, &guided) &&
-         gradcam_show(sheet, 3, &details, "guided backprop") &&
-         gradcam_show(sheet, 4, &guided, "guided Grad-CAM: their product");
+         panel_gradient(sheet, 3, &details, "guided backprop", "grey: 0") &&
+         panel_gradient(sheet, 4, &guided, "guided Grad-CAM: their product", "grey: 0");
     ok = ok && gradcam(e->net, e->logits, &e->image, rival, &node, &other) &&
          cnv_overlay(&large, &other, 0.6, &over);
     cnv_range(&other, &low, &high);
@@ -131,7 +89,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "gradient-weighted class activation map", NULL, "scenes");
     int scenes = (int)example_number(&e, "scenes", 200, 0, 100000);
-    int node = gradcam_node(e.net, e.layer);
+    int node = example_feature_maps(e.net, e.layer);
     const cnv_node *at = &e.net->nodes[node];
     cnv_tensor map = {0};
     panel_sheet sheet = {{0}, 0};

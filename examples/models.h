@@ -36,6 +36,22 @@ static int model_toynet(cnv_net *net, int classes)
     return cnv_linear(net, x, "logits", 96, classes);
 }
 
+/* The same with about half as many channels: a quarter of the weights and of the time. */
+static int model_smallnet(cnv_net *net, int classes)
+{
+    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
+    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 16, 9, 2, 4));
+    x = cnv_max_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 32, 3, 1, 1));
+    x = cnv_max_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 48, 3, 1, 1));
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 56, 3, 1, 1));
+    x = cnv_max_pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_linear(net, x, "fc5", 56 * 4 * 4, 48));
+    return cnv_linear(net, x, "logits", 48, classes);
+}
+
 /* ---- Networks trained on ImageNet: 224 x 224 pixels, 1000 classes ----
 
    As torchvision has them, which also trained them: layers are named as in its weight files. What
@@ -189,6 +205,7 @@ typedef struct {
 
 static const model models[] = {
     {"toynet", model_toynet, 64, 12, "conv4"},
+    {"smallnet", model_smallnet, 64, 12, "conv4"},
     {"alexnet", model_alexnet, 224, 1000, "features.10"},
     {"vgg19", model_vgg19, 224, 1000, "features.34"},
     {"googlenet", model_googlenet, 224, 1000, "inception5b"},

@@ -76,24 +76,30 @@ static inline int panel_picture(panel_sheet *sheet, int index, const cnv_tensor 
     return ok;
 }
 
+/* A colour map from its start to its end, each with a word. */
+static inline void panel_bar(cnv_tensor *canvas, int x, int y, cnv_map map, const char *low,
+                             const char *high)
+{
+    enum { BAR = 160 };
+    int i;
+    cnv_text(canvas, x, y, 11, panel_gray, low);
+    x += (int)cnv_text_width(11, low) + 8;
+    for (i = 0; i < BAR; i++)
+        cnv_rectangle(canvas, x + i, y, 1, 12, cnv_map_color(map, i / (BAR - 1.0)));
+    cnv_text(canvas, x + BAR + 8, y, 11, panel_gray, high);
+}
+
 /* Numbers [1,1,h,w] through a colour map, its colour bar from low to high under the caption. */
 static inline int panel_map(panel_sheet *sheet, int index, const cnv_tensor *values, cnv_map map,
                             double low, double high, const char *caption)
 {
-    enum { BAR = 160 };
     cnv_tensor rgb = {0};
-    char text[32];
-    int i, x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
-                      panel_picture(sheet, index, &rgb, caption, "");
+    char from[32], to[32];
+    int x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
+                   panel_picture(sheet, index, &rgb, caption, "");
     panel_corner(sheet, index, &x, &y);
-    y += PANEL_SIDE + 33;
-    snprintf(text, sizeof text, "%.3g", low);
-    cnv_text(&sheet->picture, x, y, 11, panel_gray, text);
-    x += (int)cnv_text_width(11, text) + 8;
-    for (i = 0; ok && i < BAR; i++)
-        cnv_rectangle(&sheet->picture, x + i, y, 1, 12, cnv_map_color(map, i / (BAR - 1.0)));
-    snprintf(text, sizeof text, "%.3g", high);
-    cnv_text(&sheet->picture, x + BAR + 8, y, 11, panel_gray, text);
+    snprintf(from, sizeof from, "%.3g", low), snprintf(to, sizeof to, "%.3g", high);
+    panel_bar(&sheet->picture, x, y + PANEL_SIDE + 33, map, from, to);
     cnv_tensor_free(&rgb);
     return ok;
 }
@@ -179,6 +185,212 @@ static inline int panel_inset(panel_sheet *sheet, int index, const cnv_tensor *i
     cnv_frame(&sheet->picture, x - 1, y - 2, SMALL + 3, SMALL + 3, 2, panel_white);
     cnv_tensor_free(&small);
     return ok;
+}
+
+/* sqrt(mean of squares) of all numbers; never 0. */
+static inline double panel_deviation(const cnv_tensor *t)
+{
+    size_t i, size = cnv_tensor_size(t);
+    double squares = 1e-30;
+    for (i = 0; i < size; i++) squares += (double)t->data[i] * (double)t->data[i];
+    return sqrt(squares / (double)size);
+}
+
+/* Numbers of either sign as grey or colour in [0,1]: 0 is grey, three standard deviations are black
+   and white. picture may be slope. */
+static inline int panel_gray_zero(const cnv_tensor *slope, cnv_tensor *picture)
+{
+    size_t i, size = cnv_tensor_size(slope);
+    double scale = 1 / (6 * panel_deviation(slope));
+    if (picture != slope && !cnv_tensor_copy(slope, picture)) return 0;
+    for (i = 0; i < size; i++)
+        picture->data[i] = (float)fmin(1, fmax(0, 0.5 + scale * (double)picture->data[i]));
+    return 1;
+}
+
+/* The same in cell `index`. */
+static inline int panel_gradient(panel_sheet *sheet, int index, const cnv_tensor *slope,
+                                 const char *caption, const char *note)
+{
+    cnv_tensor rgb = {0};
+    int ok = panel_gray_zero(slope, &rgb) && panel_picture(sheet, index, &rgb, caption, note);
+    cnv_tensor_free(&rgb);
+    return ok;
+}
+
+/* Shares [1,1,H,W] of either sign: red speaks for, blue against; three standard deviations are the
+   full colour. */
+static inline int panel_shares(panel_sheet *sheet, int index, const cnv_tensor *shares,
+                               const char *caption)
+{
+    double most = 3 * panel_deviation(shares);
+    return panel_map(sheet, index, shares, CNV_MAP_RED_WHITE_BLUE, -most, most, caption);
+}
+
+/* A frame around a square of a picture that is `width` pixels wide, in cell `index`. */
+static inline void panel_square(panel_sheet *sheet, int index, int left, int top, int side,
+                                int width, cnv_color color)
+{
+    int x, y;
+    panel_corner(sheet, index, &x, &y);
+    x += left * PANEL_SIDE / width, y += top * PANEL_SIDE / width;
+    side = side * PANEL_SIDE / width;
+    cnv_frame(&sheet->picture, x - 1, y - 1, side + 2, side + 2, 5, panel_black);
+    cnv_frame(&sheet->picture, x, y, side, side, 3, color);
+}
+
+static inline int panel_ascending(const void *a, const void *b)
+{
+    float p = *(const float *)a, q = *(const float *)b;
+    return (p > q) - (p < q);
+}
+
+/* The value that a `share` of a map's numbers do not exceed: the end of a colour scale that a few
+   pixels shall not stretch. */
+static inline double panel_percentile(const cnv_tensor *map, double share)
+{
+    cnv_tensor sorted = {0};
+    size_t size = cnv_tensor_size(map);
+    double value = 0;
+    if (cnv_tensor_copy(map, &sorted)) {
+        qsort(sorted.data, size, sizeof *sorted.data, panel_ascending);
+        value = (double)sorted.data[(size_t)(share * (double)(size - 1))];
+    }
+    cnv_tensor_free(&sorted);
+    return value;
+}
+
+/* What is positive in a map [1,1,h,w], blurred by `blur` of its side and laid over the picture. */
+static inline int panel_over(panel_sheet *sheet, int index, const example *e, const cnv_tensor *map,
+                             double blur, const char *caption, const char *note)
+{
+    cnv_tensor large = {0}, soft = {0}, over = {0};
+    int ok = cnv_relu_forward(map, &over) && cnv_blur(&over, blur * map->w, &soft) &&
+             panel_image(e, &large) && cnv_overlay(&large, &soft, 0.7, &over) &&
+             panel_picture(sheet, index, &over, caption, note);
+    cnv_tensor_free(&large), cnv_tensor_free(&soft), cnv_tensor_free(&over);
+    return ok;
+}
+
+/* Lines over cell `index` and the next one: line m has the heights y[m*points ...], spread evenly
+   over 0 ... 1. */
+static inline int panel_lines(panel_sheet *sheet, int index, const char *title, const char *x_label,
+                              const double *y, const char *const *names, int lines, int points)
+{
+    cnv_tensor picture = {0};
+    double *x = (double *)malloc((size_t)points * sizeof(double));
+    cnv_plot plot = {0};
+    int i, left, top, ok;
+    for (i = 0; x && i < points; i++) x[i] = i / (points - 1.0);
+    for (i = 0; i < lines * points; i++)
+        plot.y_low = fmin(plot.y_low, y[i]), plot.y_high = fmax(plot.y_high, y[i]);
+    plot.title = title, plot.x_label = x_label, plot.x_high = 1;
+    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT / 2;
+    ok = x && cnv_plot_begin(&plot, &picture);
+    for (i = 0; ok && i < lines; i++)
+        cnv_plot_line(&plot, &picture, x, y + i * points, points, NULL, names[i]);
+    panel_corner(sheet, index, &left, &top);
+    if (ok) cnv_paste(&sheet->picture, &picture, left, top - 12);
+    cnv_tensor_free(&picture), free(x);
+    return ok;
+}
+
+/* ---- All channels of a layer ---- */
+
+/* How `count` maps of h x w make a square of about `side` pixels: in tiles, 2 pixels apart. */
+typedef struct {
+    int columns, zoom, h, w;            /* of a tile; zoom: times so many, then down to h x w */
+} panel_grid;
+
+static inline panel_grid panel_fit(const cnv_tensor *maps, int side)
+{
+    int columns = (int)ceil(sqrt(maps->c)), longer = maps->w > maps->h ? maps->w : maps->h;
+    int tile = side / columns - 2 > 1 ? side / columns - 2 : 1;
+    panel_grid grid;
+    grid.columns = columns, grid.zoom = (tile - 1) / longer + 1;
+    grid.h = (tile * maps->h - 1) / longer + 1, grid.w = (tile * maps->w - 1) / longer + 1;
+    return grid;
+}
+
+/* A frame around channel k. */
+static inline void panel_grid_frame(cnv_tensor *square, const panel_grid *grid, int k, int thick,
+                                    cnv_color color)
+{
+    cnv_frame(square, k % grid->columns * (grid->w + 2), k / grid->columns * (grid->h + 2),
+              grid->w, grid->h, thick, color);
+}
+
+/* All channels of maps [1,C,h,w] in a square [1,3,side,side]: dark to bright from 0 to the greatest
+   number of all; where there are negative ones, blue to white to red. */
+static inline int panel_mosaic(const cnv_tensor *maps, int side, cnv_tensor *square)
+{
+    static const cnv_color pale = {0.86f, 0.87f, 0.89f};
+    cnv_tensor tiles = cnv_tensor_view(maps->data, maps->c, 1, maps->h, maps->w);
+    cnv_tensor large = {0}, fitted = {0}, mosaic = {0};
+    panel_grid grid = panel_fit(maps, side);
+    int k, ok;
+    double low, high;
+    cnv_range(&tiles, &low, &high);
+    high = fmax(high, -low);
+    ok = cnv_enlarge(&tiles, grid.zoom, &large) && cnv_resize(&large, grid.h, grid.w, &fitted) &&
+         cnv_colorize(&fitted, low < 0 ? CNV_MAP_RED_WHITE_BLUE : CNV_MAP_VIRIDIS,
+                      low < 0 ? -high : 0, high, &large) &&
+         cnv_montage(&large, grid.columns, 2, &mosaic) &&
+         cnv_canvas(square, side, side, panel_white);
+    if (ok) cnv_paste(square, &mosaic, -2, -2);
+    for (k = 0; ok && low < 0 && k < maps->c; k++) panel_grid_frame(square, &grid, k, 1, pale);
+    cnv_tensor_free(&large), cnv_tensor_free(&fitted), cnv_tensor_free(&mosaic);
+    return ok;
+}
+
+/* ---- Long pictures ---- */
+
+/* Puts pictures of one width below each other, and frees them. */
+static inline int panel_stack(cnv_tensor *strips, int count, cnv_tensor *picture)
+{
+    int i, y = 0, ok;
+    for (i = 0; i < count; i++) y += strips[i].h;
+    ok = count > 0 && cnv_canvas(picture, y, strips[0].w, panel_white);
+    for (i = y = 0; i < count; y += strips[i++].h)
+        if (ok) cnv_paste(picture, &strips[i], 0, y);
+    for (i = 0; i < count; i++) cnv_tensor_free(&strips[i]);
+    return ok;
+}
+
+/* ---- In the terminal ---- */
+
+/* Whether what is printed goes to a terminal. */
+static inline int panel_terminal(void)
+{
+#ifdef _WIN32
+    return 0;
+#else
+    return isatty(1);
+#endif
+}
+
+/* Prints a picture [1,3,h,w] in the terminal, two pixels in a character: the upper half of a block
+   in the colour of the letter, the lower in that of the ground. Terminals that do not say that they
+   know all colours get the nearest of 6 x 6 x 6. */
+static inline void panel_print(const cnv_tensor *image)
+{
+    const char *term = getenv("COLORTERM");
+    int all = term && (strstr(term, "truecolor") || strstr(term, "24bit"));
+    int x, y, half, c, rgb[3], plane = image->h * image->w;
+    for (y = 0; y + 1 < image->h; y += 2) {
+        for (x = 0; x < image->w; x++) {
+            for (half = 0; half < 2; half++) {
+                const float *pixel = image->data + (y + half) * image->w + x;
+                for (c = 0; c < 3; c++)
+                    rgb[c] = (int)((all ? 255 : 5) * fminf(1, fmaxf(0, pixel[c * plane])) + 0.5f);
+                printf("\033[%d8;", half ? 4 : 3);
+                if (all) printf("2;%d;%d;%dm", rgb[0], rgb[1], rgb[2]);
+                else printf("5;%dm", 16 + 36 * rgb[0] + 6 * rgb[1] + rgb[2]);
+            }
+            printf("\342\226\200"); /* UTF-8 for the upper half block */
+        }
+        printf("\033[0m\n");
+    }
 }
 
 #if defined __GNUC__ && !defined __clang__

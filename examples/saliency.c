@@ -12,6 +12,7 @@
               Sobel's edges alone come near 3 times: compare with them, not with chance
 
        cc -O2 examples/saliency.c -o build/saliency -lm && build/saliency --class fish        */
+#include "backprop.h"
 #include "example.h"
 #include "panel.h"
 #include "truth.h"
@@ -22,8 +23,7 @@ static int saliency(cnv_net *net, int logits, const cnv_tensor *image, int class
                     cnv_tensor *map)
 {
     cnv_tensor *seed, p = {0};
-    int c, i, plane = image->h * image->w;
-    const float *slope;
+    int c;
     net->relu_rule = CNV_GRADIENT;
     if (!cnv_forward(net, image, logits) || !(seed = cnv_seed(net, logits))) return 0;
     if (of_log_p && *(int *)of_log_p) {
@@ -32,12 +32,7 @@ static int saliency(cnv_net *net, int logits, const cnv_tensor *image, int class
         cnv_tensor_free(&p);
     }
     seed->data[class_id] += 1;
-    if (!cnv_backward(net, 0) || !cnv_tensor_resize(map, 1, 1, image->h, image->w)) return 0;
-    slope = net->nodes[0].grad.data;
-    cnv_tensor_fill(map, 0);
-    for (i = 0; i < image->c * plane; i++)
-        map->data[i % plane] = fmaxf(map->data[i % plane], fabsf(slope[i]));
-    return 1;
+    return cnv_backward(net, 0) && backprop_steepest(&net->nodes[0].grad, map);
 }
 
 #ifndef EXAMPLE_NO_MAIN

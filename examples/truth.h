@@ -17,6 +17,11 @@
    IoU        intersection over union with the object of all positions above a threshold, the
               threshold that is best for the map; at its lowest it takes the whole picture, so no
               map has less than the object's share of the area
+   insertion  area under P(class) as the map's greatest pixels return into the blurred picture:
+              the greater, the better (Petsiuk et al. 2018: RISE, section 4.3)
+   deletion   the same as they are replaced by grey: the less, the better
+   cheat      where scenes have a marker (toy_options.biased): share of the map's sum that lies on
+              it, and `found`, pointing at it with the margin above
 
    The objects are drawn with outlines, so that edges alone find them rather often: a method has
    shown something when it is clearly better than Sobel, not when it is better than chance.
@@ -34,7 +39,11 @@
 #define TRUTH_AREA 0.15                 /* the object covers no more of the picture than this */
 #define TRUTH_NEAR (15.0 / 224)         /* the pointing game's margin, of the side */
 #define TRUTH_BLUR (0.02 * TOY_SIDE)    /* its Gaussian blur for maps of single pixels' gradients */
-enum { TRUTH_ROWS = 32, TRUTH_CONTROLS = 3, TRUTH_PIXELS = TOY_SIDE * TOY_SIDE };
+#define TRUTH_HAZE (TOY_SIDE / 16.0)    /* sigma of the blur before insertion: no class is left */
+enum {
+    TRUTH_ROWS = 32, TRUTH_CONTROLS = 3, TRUTH_PIXELS = TOY_SIDE * TOY_SIDE,
+    TRUTH_STEPS = 10    /* of insertion and deletion; with 64 the areas are the same within .015 */
+};
 
 /* Anything that makes a heatmap: for class_id, from one image [1,3,H,W], map [1,1,h,w] of any size.
    setting: the method's own. Returns 1, or 0 with cnv_error(). */
@@ -51,6 +60,7 @@ typedef struct {
     cnv_tensor image;               /* [1,3,64,64] */
     unsigned char mask[TRUTH_PIXELS]; /* 1 on the object */
     double area;                    /* its share of the picture */
+    unsigned char cheat[TRUTH_PIXELS]; /* 1 on the marker, if the scene has one */
 } truth_world;
 
 static inline truth_world truth_begin(const example *e, const toy_options *options)
@@ -70,6 +80,23 @@ static inline double truth_area(const unsigned char *mask)
     return (double)inside / TRUTH_PIXELS;
 }
 
+/* The marker is where the picture changes without it. */
+static inline int truth_marker(truth_world *world)
+{
+    toy_scene without = world->scene;
+    cnv_tensor other = {0};
+    int i;
+    memset(world->cheat, 0, sizeof world->cheat);
+    without.marker = 0;
+    if (!world->scene.marker) return 1;
+    if (!cnv_tensor_resize(&other, 1, 3, TOY_SIDE, TOY_SIDE)) return 0;
+    toy_render(&without, TOY_SIDE, other.data, NULL, NULL);
+    for (i = 0; i < 3 * TRUTH_PIXELS; i++)
+        if (other.data[i] != world->image.data[i]) world->cheat[i % TRUTH_PIXELS] = 1;
+    cnv_tensor_free(&other);
+    return 1;
+}
+
 /* Goes on to the next scene with a small object that the network answers right. Returns 0 if the
    network knows other classes, or gets a thousand scenes wrong in a row. */
 static inline int truth_next(truth_world *world)
@@ -84,9 +111,20 @@ static inline int truth_next(truth_world *world)
         world->area = truth_area(world->mask);
         if (world->area == 0 || world->area > TRUTH_AREA) continue;
         if (!cnv_forward(e->net, &world->image, e->logits)) return 0;
-        if (example_answer(e, 0) == world->scene.class_id) return 1;
+        if (example_answer(e, 0) == world->scene.class_id) return truth_marker(world);
     }
     return 0;
+}
+
+/* What the program looks at, in the place of a world's scene; if it is none, the mask is empty. */
+static inline truth_world truth_own(const example *e)
+{
+    truth_world world = truth_begin(e, NULL);
+    world.scene = e->scene;
+    if (e->has_scene) memcpy(world.mask, e->mask, sizeof world.mask);
+    world.area = truth_area(world.mask);
+    example_check(e, cnv_tensor_copy(&e->image, &world.image));
+    return world;
 }
 
 /* ---- The controls: maps that never ask the network ---- */
@@ -206,6 +244,85 @@ static inline double truth_iou(const cnv_tensor *map, const unsigned char *mask)
     return best;
 }
 
+/* ---- Insertion and deletion ---- */
+
+typedef struct {
+    float value;
+    uint32_t lot;
+    int at;
+} truth_rank;
+
+static inline int truth_by_rank(const void *a, const void *b)
+{
+    const truth_rank *p = (const truth_rank *)a, *q = (const truth_rank *)b;
+    if (p->value != q->value) return (p->value < q->value) - (p->value > q->value);
+    return (p->lot > q->lot) - (p->lot < q->lot);
+}
+
+/* All pixels, the greatest first; equals, as where a map is 0, in random order. */
+static inline void truth_order(const cnv_tensor *map, uint64_t seed, int *order)
+{
+    truth_rank rank[TRUTH_PIXELS];
+    cnv_rng rng = cnv_rng_seed(seed);
+    int i;
+    for (i = 0; i < TRUTH_PIXELS; i++) {
+        rank[i].value = map->data[i] > 0 ? map->data[i] : 0; /* NaN becomes 0 */
+        rank[i].lot = cnv_random(&rng), rank[i].at = i;
+    }
+    qsort(rank, TRUTH_PIXELS, sizeof *rank, truth_by_rank);
+    for (i = 0; i < TRUTH_PIXELS; i++) order[i] = rank[i].at;
+}
+
+/* `picture` becomes `from` with the first `count` pixels of the order as they are in `to`. */
+static inline int truth_exchange(const cnv_tensor *from, const cnv_tensor *to, const int *order,
+                                 int count, cnv_tensor *picture)
+{
+    int i, c;
+    if (!cnv_tensor_copy(from, picture)) return 0;
+    for (i = 0; i < count; i++)
+        for (c = 0; c < 3; c++) {
+            int at = c * TRUTH_PIXELS + order[i];
+            picture->data[at] = to->data[at];
+        }
+    return 1;
+}
+
+/* The area under P(class) of pictures first ... first + TRUTH_STEPS, by the trapezoid rule. */
+static inline double truth_under(const cnv_tensor *p, int first, int class_id)
+{
+    double area = 0;
+    int i;
+    for (i = 0; i <= TRUTH_STEPS; i++) {
+        double weight = i == 0 || i == TRUTH_STEPS ? 0.5 : 1;
+        area += weight * (double)p->data[(first + i) * p->c + class_id] / TRUTH_STEPS;
+    }
+    return area;
+}
+
+/* Both curves in one batch: 0 ... TRUTH_STEPS are insertions, the rest deletions. */
+static inline int truth_curves(const truth_world *world, const cnv_tensor *map, double *insertion,
+                               double *deletion)
+{
+    enum { HALF = TRUTH_STEPS + 1 };
+    const example *e = world->e;
+    cnv_tensor batch = {0}, haze = {0}, gray = {0}, p = {0};
+    int order[TRUTH_PIXELS], i, class_id = world->scene.class_id;
+    int ok = cnv_tensor_resize(&batch, 2 * HALF, 3, TOY_SIDE, TOY_SIDE) &&
+             cnv_blur(&world->image, TRUTH_HAZE, &haze) && cnv_tensor_copy(&haze, &gray);
+    if (ok) truth_order(map, world->scene.seed, order), cnv_tensor_fill(&gray, 0.5);
+    for (i = 0; ok && i < 2 * HALF; i++) {
+        cnv_tensor one = cnv_tensor_image(&batch, i);
+        int count = i % HALF * TRUTH_PIXELS / TRUTH_STEPS;
+        ok = i < HALF ? truth_exchange(&haze, &world->image, order, count, &one)
+                      : truth_exchange(&world->image, &gray, order, count, &one);
+    }
+    ok = ok && cnv_forward(e->net, &batch, e->logits) &&
+         cnv_softmax_forward(&e->net->nodes[e->logits].out, &p);
+    if (ok) *insertion = truth_under(&p, 0, class_id), *deletion = truth_under(&p, HALF, class_id);
+    cnv_tensor_free(&batch), cnv_tensor_free(&haze), cnv_tensor_free(&gray), cnv_tensor_free(&p);
+    return ok;
+}
+
 /* ---- A table of methods ---- */
 
 typedef struct {
@@ -213,7 +330,12 @@ typedef struct {
     truth_method method;
     void *setting;
     double blur;                            /* sigma of a blur before the maximum is looked for */
-    double pointing, near, energy, iou;     /* means over the scenes */
+    int slow;                               /* 1: only on every so-manieth scene, see below */
+    int scenes;                             /* on how many it was run */
+    double area;                            /* of the object, on average there */
+    double pointing, near, energy, iou;     /* means over its scenes */
+    double cheat, found;                    /* likewise, where scenes have a marker */
+    double insertion, deletion;             /* means over the table's `curves` scenes */
     double seconds;                         /* for one map, on average */
     int silent;                             /* maps without a positive value */
 } truth_row;
@@ -221,7 +343,10 @@ typedef struct {
 typedef struct {
     truth_row row[TRUTH_ROWS + TRUTH_CONTROLS]; /* the methods, then random, Sobel, Gaussian */
     int rows;                               /* methods; the controls come on top of these */
-    int scenes;
+    const toy_options *options;             /* of the scenes; NULL: as the Toybox comes */
+    int every;                              /* insertion, deletion and slow rows: on each
+                                               so-manieth scene; 0: slow rows on all, no curves */
+    int scenes, curves;                     /* on how many it was measured, with both curves */
     double area;                            /* of the object, on average */
     cnv_rng noise;                          /* of the random map */
 } truth_table;
@@ -242,61 +367,98 @@ static inline void truth_add(truth_table *table, const char *name, truth_method 
         truth_row_set(&table->row[table->rows++], name, method, setting, blur);
 }
 
-/* Runs one method on the present scene and adds its scores up. */
-static inline int truth_score(truth_row *row, const truth_world *world)
+/* Runs one method: its map at the size of the image, and that blurred as the row says. */
+static inline int truth_map(const truth_row *row, const example *e, const cnv_tensor *image,
+                            int class_id, cnv_tensor *map, cnv_tensor *blurred)
 {
-    cnv_tensor raw = {0}, map = {0}, blurred = {0};
-    double start = example_seconds();
-    int at, ok = row->method(world->e->net, world->e->logits, &world->image,
-                             world->scene.class_id, row->setting, &raw);
+    cnv_tensor raw = {0};
+    int ok = row->method(e->net, e->logits, image, class_id, row->setting, &raw) &&
+             cnv_resize(&raw, image->h, image->w, map) &&
+             (row->blur > 0 ? cnv_blur(map, row->blur, blurred) : cnv_tensor_copy(map, blurred));
+    cnv_tensor_free(&raw);
+    return ok;
+}
+
+/* Runs one method on the present scene and adds its scores up; with or without curves. */
+static inline int truth_score(truth_row *row, const truth_world *world, int curves)
+{
+    cnv_tensor map = {0}, blurred = {0};
+    double start = example_seconds(), insertion = 0, deletion = 0;
+    int at, ok = truth_map(row, world->e, &world->image, world->scene.class_id, &map, &blurred);
     row->seconds += example_seconds() - start;
-    ok = ok && cnv_resize(&raw, TOY_SIDE, TOY_SIDE, &map) &&
-         (row->blur > 0 ? cnv_blur(&map, row->blur, &blurred) : cnv_tensor_copy(&map, &blurred));
+    if (ok && curves) ok = truth_curves(world, &map, &insertion, &deletion);
     if (ok) {
         at = truth_maximum(&blurred);
+        row->scenes++, row->area += world->area;
         row->silent += at < 0;
         row->pointing += truth_hits(world->mask, at, 0);
         row->near += truth_hits(world->mask, at, floor(TRUTH_NEAR * TOY_SIDE));
         row->energy += truth_energy(&map, world->mask);
         row->iou += truth_iou(&map, world->mask);
+        row->cheat += truth_energy(&map, world->cheat);
+        row->found += truth_hits(world->cheat, at, floor(TRUTH_NEAR * TOY_SIDE));
+        row->insertion += insertion, row->deletion += deletion;
     }
-    cnv_tensor_free(&raw), cnv_tensor_free(&map), cnv_tensor_free(&blurred);
+    cnv_tensor_free(&map), cnv_tensor_free(&blurred);
     return ok;
 }
 
 static inline void truth_means(truth_table *table)
 {
-    int i, n = table->scenes;
-    table->area /= n;
+    int i;
+    table->area /= table->scenes;
     for (i = 0; i < table->rows + TRUTH_CONTROLS; i++) {
         truth_row *row = &table->row[i];
-        row->pointing /= n, row->near /= n, row->energy /= n, row->iou /= n, row->seconds /= n;
+        double *sums[] = {&row->area, &row->pointing, &row->near, &row->energy, &row->iou,
+                          &row->cheat, &row->found, &row->seconds};
+        size_t k;
+        for (k = 0; k < sizeof sums / sizeof *sums; k++) *sums[k] /= row->scenes;
+        if (table->curves) row->insertion /= table->curves, row->deletion /= table->curves;
     }
 }
 
-/* Scores all methods of the table, and the controls with the blur of the first, over `scenes`
-   scenes. Returns 1, or 0: see truth_next. */
-static inline int truth_measure(const example *e, truth_table *table, int scenes)
+/* Puts the controls behind the methods, with the blur of the first. */
+static inline void truth_control(truth_table *table)
 {
-    truth_world world = truth_begin(e, NULL);
     truth_row *control = table->row + table->rows;
-    double start = example_seconds(), blur = table->row[0].blur;
-    int i, ok = 1;
+    double blur = table->row[0].blur;
     table->noise = cnv_rng_seed(EXAMPLE_HELD_OUT);
     truth_row_set(&control[0], "random map", truth_random, &table->noise, blur);
     truth_row_set(&control[1], "Sobel edges", truth_sobel, NULL, blur);
     truth_row_set(&control[2], "centred Gaussian", truth_gaussian, NULL, blur);
-    table->area = 0;
+}
+
+/* Scores all methods of the table, and the controls, over `scenes` scenes. Returns 1, or 0: see
+   truth_next. */
+static inline int truth_measure(const example *e, truth_table *table, int scenes)
+{
+    truth_world world = truth_begin(e, table->options);
+    double start = example_seconds();
+    int i, full, ok = 1;
+    truth_control(table);
+    table->area = 0, table->curves = 0;
     for (table->scenes = 0; ok && table->scenes < scenes; table->scenes += ok) {
         example_progress("scoring", table->scenes, scenes, start);
         ok = truth_next(&world);
         table->area += world.area;
+        full = table->every && table->scenes % table->every == 0;
+        table->curves += full;
         for (i = 0; ok && i < table->rows + TRUTH_CONTROLS; i++)
-            ok = truth_score(&table->row[i], &world);
+            if (full || !table->every || !table->row[i].slow)
+                ok = truth_score(&table->row[i], &world, full);
     }
     if (ok) example_progress("scoring", scenes, scenes, start), truth_means(table);
     truth_end(&world);
     return ok;
+}
+
+/* The row of that name, also of a control, or NULL. */
+static inline const truth_row *truth_named(const truth_table *table, const char *name)
+{
+    int i;
+    for (i = 0; i < table->rows + TRUTH_CONTROLS; i++)
+        if (table->row[i].name && !strcmp(table->row[i].name, name)) return &table->row[i];
+    return NULL;
 }
 
 static inline void truth_print(const truth_table *table)
@@ -307,17 +469,35 @@ static inline void truth_print(const truth_table *table)
     for (i = 0; i < table->rows + TRUTH_CONTROLS; i++) {
         const truth_row *row = &table->row[i];
         printf("  %-42s %9.3f %11.3f %12.2f %6.3f %7.1f\n", row->name, row->pointing, row->near,
-               row->energy / table->area, row->iou, 1000 * row->seconds);
+               row->energy / row->area, row->iou, 1000 * row->seconds);
     }
+}
+
+/* What to say when truth_measure returned 0. */
+static inline void truth_unknown(void)
+{
+    printf("No scores: the truth is known for scenes of the Toybox that the network answers right, "
+           "and there are too few.\n");
 }
 
 /* Measures and prints; 0 scenes: nothing. */
 static inline void truth_report(const example *e, truth_table *table, int scenes)
 {
     if (scenes && truth_measure(e, table, scenes)) truth_print(table);
-    else if (scenes)
-        printf("No scores: the truth is known for scenes of the Toybox that the network answers "
-               "right, and there are too few.\n");
+    else if (scenes) truth_unknown();
+}
+
+/* Pearson's correlation of two maps of one size; 0 if one of them is even. */
+static inline double truth_correlation(const cnv_tensor *a, const cnv_tensor *b)
+{
+    size_t i, size = cnv_tensor_size(a);
+    double n = (double)size, sa = 0, sb = 0, aa = 0, bb = 0, ab = 0;
+    for (i = 0; i < size; i++) sa += (double)a->data[i], sb += (double)b->data[i];
+    for (i = 0; i < size; i++) {
+        double u = (double)a->data[i] - sa / n, v = (double)b->data[i] - sb / n;
+        aa += u * u, bb += v * v, ab += u * v;
+    }
+    return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
 }
 
 #if defined __GNUC__ && !defined __clang__

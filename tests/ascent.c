@@ -157,8 +157,70 @@ static void test_regularizers(void)
     ascent_end(&a), cnv_net_free(net);
 }
 
+/* log P is the softmax's, its seed is onehot - P, and it keeps a slope where P rounds to 1. */
+static void test_log_p(void)
+{
+    const float logits[2][4] = {{1, 2, 0.5f, -1}, {-3, 40, 0, 2}};
+    cnv_net *net = cnv_net_new();
+    int top = cnv_input(net, 4), classes[2] = {2, 1}, i, c;
+    example e = {0};
+    ascent a;
+    cnv_tensor x = cnv_tensor_view((float *)logits, 2, 4, 1, 1), *seed;
+    e.net = net;
+    a = ascent_of(&e, top, ascent_log_p, classes);
+    CHECK(cnv_forward(net, &x, top) && cnv_tensor_resize(&a.value, 2, 1, 1, 1) &&
+          ascent_log_p(&a, classes), "%s", cnv_error());
+    seed = &net->nodes[top].grad;
+    for (i = 0; i < 2; i++) {
+        double sum = 0, others = 0;
+        for (c = 0; c < 4; c++) sum += exp((double)logits[i][c]);
+        for (c = 0; c < 4; c++) {
+            double p = exp((double)logits[i][c]) / sum;
+            if (c != classes[i]) others += p;
+            if (c != classes[i]) CHECK(fabs((double)seed->data[4 * i + c] + p) < 1e-5 * p,
+                                       "image %d, class %d: %g, P %g", i, c,
+                                       (double)seed->data[4 * i + c], p);
+        }
+        CHECK(fabs((double)seed->data[4 * i + classes[i]] / others - 1) < 1e-5,
+              "image %d: %g of the class, %g of the others", i,
+              (double)seed->data[4 * i + classes[i]], others);
+        CHECK(fabs((double)a.value.data[i] - (double)logits[i][classes[i]] + log(sum)) < 1e-6,
+              "image %d: log P %g", i, (double)a.value.data[i]);
+    }
+    cnv_tensor_free(&a.value), ascent_end(&a), cnv_net_free(net);
+}
+
+/* Tied pixels stay equal, and their slope is the mean of what each would have by itself. */
+static void test_ties(void)
+{
+    enum { H = 6, W = 5 };
+    int top, i, p, tie[H * W];
+    cnv_net *net = smooth_net(&top);
+    ascent_unit units[2];
+    ascent a = some_ascent(net, top, units);
+    cnv_tensor slope = {0};
+    for (i = 0; i < H * W; i++) tie[i] = i / W;
+    CHECK(ascent_start(&a, 2, H, W, 0) && ascent_gradient(&a) && cnv_tensor_copy(&a.grad, &slope),
+          "%s", cnv_error());
+    a.tie = tie;
+    CHECK(ascent_step(&a), "%s", cnv_error());
+    for (p = 0; p < 6 * H; p++) {
+        double mean = 0;
+        for (i = 0; i < W; i++) mean += (double)slope.data[p * W + i] / W;
+        for (i = 0; i < W; i++) {
+            CHECK(fabs((double)a.grad.data[p * W + i] - mean) < 1e-6, "row %d: %g, mean %g", p,
+                  (double)a.grad.data[p * W + i], mean);
+            CHECK(a.z.data[p * W + i] == a.z.data[p * W], "row %d is torn", p);
+        }
+    }
+    CHECK(ascent_dot(&a.grad, &a.grad) > 0, "nothing moves");
+    cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
+}
+
 int main(void)
 {
+    test_log_p();
+    test_ties();
     test_cosines();
     test_gradient(0, 0, 1, 0, 0);
     test_gradient(0, 3, 1.3, 20, 0);

@@ -104,7 +104,7 @@ static void test_gradcam_is_cam(void)
 {
     enum { SIDE = 16, PLANE = 64 };
     cnv_net *net = cnv_net_new();
-    int logits = gap_net(net), node = gradcam_node(net, cnv_find(net, "conv2")), c, i;
+    int logits = gap_net(net), node = example_feature_maps(net, cnv_find(net, "conv2")), c, i;
     cnv_tensor image = noise_image(SIDE, 3), map = {0}, details = {0}, guided = {0}, over = {0};
     double truth[PLANE], low, high;
     CHECK(cnv_init(net, 4) && node == cnv_find(net, "relu2"), "conv2 is read by node %d", node);
@@ -168,7 +168,8 @@ static void test_scores(const example *e)
     cnv_tensor map = {0};
     int i, at;
     CHECK(truth_next(&world) && cnv_tensor_resize(&map, 1, 1, TOY_SIDE, TOY_SIDE), "no scene");
-    CHECK(world.seed > EXAMPLE_HELD_OUT && world.area > 0 && world.area <= TRUTH_AREA, "%g", world.area);
+    CHECK(world.seed > EXAMPLE_HELD_OUT && world.area > 0 && world.area <= TRUTH_AREA, "%g",
+          world.area);
     for (i = 0; i < TRUTH_PIXELS; i++) map.data[i] = world.mask[i] ? 0.5f : -1;
     at = truth_maximum(&map);
     CHECK(truth_hits(world.mask, at, 0) && truth_energy(&map, world.mask) == 1 &&
@@ -189,7 +190,7 @@ static void test_scores(const example *e)
 static void test_pass_lines(const example *e)
 {
     occlusion_setting coarse = {TOY_SIDE / 4, 8, 0};
-    int node = gradcam_node(e->net, cnv_find(e->net, "conv4")), i;
+    int node = example_feature_maps(e->net, cnv_find(e->net, "conv4")), i;
     truth_table table = {0};
     const truth_row *slope = &table.row[0], *drop = &table.row[1], *heat = &table.row[2], *control;
     coarse.node = node;

@@ -55,6 +55,67 @@ static int same(const cnv_tensor *a, const cnv_tensor *b) /* bit for bit */
            !memcmp(a->data, b->data, cnv_tensor_size(a) * sizeof(cnv_real));
 }
 
+static void test_roll(void)
+{
+    static const int shifts[][2] = {{0, 0}, {1, 0}, {0, 1}, {-2, 3}, {5, -7}, {12, -23}};
+    cnv_tensor x = random_tensor(2, 3, 5, 7, 1), y = {0}, back = {0}, none = {0};
+    size_t s;
+    int k, i, j;
+    for (s = 0; s < sizeof shifts / sizeof *shifts; s++) {
+        int dx = shifts[s][0], dy = shifts[s][1], wrong = 0;
+        CHECK(cnv_roll(&x, dx, dy, &y) && cnv_roll(&y, -dx, -dy, &back), "%s", cnv_error());
+        for (k = 0; k < 6; k++)
+            for (i = 0; i < 5; i++)
+                for (j = 0; j < 7; j++)
+                    wrong += at(&y, k, i, j) != at(&x, k, (i + dy + 25) % 5, (j + dx + 28) % 7);
+        CHECK(wrong == 0, "%d, %d: %d are wrong", dx, dy, wrong);
+        CHECK(same(&x, &back), "%d, %d: there and back", dx, dy);
+    }
+    CHECK(!cnv_roll(&x, 1, 1, &x) && !cnv_roll(&none, 1, 1, &y), "in place, or of nothing");
+    cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&back);
+}
+
+/* One pixel's similarity by the definition: all pixels near it, the border repeated. */
+static double similarity_at(const cnv_tensor *x, const cnv_tensor *y, int row, int column)
+{
+    double n = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
+    int i, j, k;
+    for (i = -6; i <= 6; i++)
+        for (j = -6; j <= 6; j++) {
+            double weight = exp(-(i * i + j * j) / 4.5), u = 0, v = 0;
+            int r = row + i < 0 ? 0 : row + i >= x->h ? x->h - 1 : row + i;
+            int c = column + j < 0 ? 0 : column + j >= x->w ? x->w - 1 : column + j;
+            for (k = 0; k < 3; k++) u += at(x, k, r, c) / 3, v += at(y, k, r, c) / 3;
+            n += weight, a += weight * u, b += weight * v;
+            aa += weight * u * u, bb += weight * v * v, ab += weight * u * v;
+        }
+    a /= n, b /= n, aa = aa / n - a * a, bb = bb / n - b * b, ab = ab / n - a * b;
+    return (2 * a * b + 1e-4) * (2 * ab + 9e-4) / ((a * a + b * b + 1e-4) * (aa + bb + 9e-4));
+}
+
+static void test_ssim(void)
+{
+    cnv_tensor x = random_tensor(1, 3, 9, 12, 2), y = random_tensor(1, 3, 9, 12, 3), narrow = {0};
+    double s = 0, want = 0;
+    int i;
+    for (i = 0; i < 3 * 9 * 12; i++) y.data[i] = (cnv_real)(0.6 * at(&x, 0, 0, i) +
+                                                            0.4 * at(&y, 0, 0, i));
+    for (i = 0; i < 9 * 12; i++) want += similarity_at(&x, &y, i / 12, i % 12) / (9 * 12);
+    CHECK(cnv_ssim(&x, &y, &s), "%s", cnv_error());
+    CHECK(fabs(s - want) < 2e-3 && want > 0.5 && want < 0.95, "SSIM %g, not %g", s, want);
+    CHECK(cnv_ssim(&x, &x, &s) && fabs(s - 1) < 1e-3, "to itself: %g", s);
+    cnv_tensor_fill(&y, 0);
+    CHECK(cnv_ssim(&x, &y, &s) && s < 0.05, "to black: %g", s);
+    cnv_tensor_resize(&narrow, 1, 3, 9, 11);
+    CHECK(!cnv_ssim(&x, &narrow, &s), "of other sizes");
+    allowed = 0;
+    CHECK(!cnv_ssim(&x, &y, &s), "without memory");
+    allowed = 1;
+    CHECK(!cnv_ssim(&x, &y, &s), "without memory to blur");
+    allowed = -1;
+    cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&narrow);
+}
+
 static void test_range_and_colorize(void)
 {
     cnv_real v[6] = {3, -2, 0, 7, 1, 0};
@@ -524,6 +585,38 @@ static void test_plot(void)
     cnv_tensor_free(&p), cnv_tensor_free(&before);
 }
 
+/* A band from 1 to 3 where x is in [1,3], and nothing in the gap behind it. */
+static void test_band(void)
+{
+    cnv_plot plot = {0};
+    cnv_tensor p = {0}, before = {0};
+    double x[4] = {1, 3, 3.5, 4}, low[4] = {1, 1, 1, 1}, high[4] = {3, 3, 3, 3}, tinted = 0, want;
+    int i, j, wrong = 0;
+    high[2] = not_a_number;
+    plot.x_high = plot.y_high = 4;
+    CHECK(cnv_plot_begin(&plot, &p) && cnv_tensor_copy(&p, &before), "%s", cnv_error());
+    cnv_plot_band(&plot, &p, x, low, high, 4, &red);
+    for (i = 0; i < p.h; i++)
+        for (j = 0; j < p.w; j++) {
+            double u = 4.0 * (j - plot.left) / (plot.right - plot.left - 1);
+            double v = 4.0 * (plot.bottom - 1 - i) / (plot.bottom - plot.top - 1);
+            double share = 1 - at(&p, 1, i, j) / at(&before, 1, i, j); /* red has no green */
+            double edge = fmax(fabs(u - 2), fabs(v - 2)) - 1, one = 0.03;
+            tinted += share / 0.2;
+            if (edge < -one ? fabs(share - 0.2) > 1e-5 : edge > one && share != 0) wrong++;
+        }
+    CHECK(wrong == 0, "%d pixels", wrong);
+    want = 0.25 * (plot.right - plot.left - 1) * (plot.bottom - plot.top - 1);
+    CHECK(fabs(tinted - want) < 0.005 * want, "the band covers %g pixels, not %g", tinted, want);
+    CHECK(plot.series == 0, "a band is no series");
+    cnv_tensor_copy(&p, &before);
+    cnv_plot_band(&plot, &p, x, high, low, 2, NULL);
+    cnv_plot_band(&plot, &p, x, low, high, 1, NULL);
+    cnv_plot_band(&plot, &p, x, low, high, 0, NULL);
+    CHECK(same(&p, &before), "upside down, or of one point");
+    cnv_tensor_free(&p), cnv_tensor_free(&before);
+}
+
 static void test_bars(void)
 {
     static const char *const labels[4] = {"a", "b", "c",
@@ -571,6 +664,7 @@ static void test_extremes(void)
             cnv_plot_line(&plot, &p, v, v, 3, NULL, "line");
             cnv_plot_points(&plot, &p, v, v, 3, NULL, "points");
             cnv_plot_bars(&plot, &p, v, NULL, 3, NULL);
+            cnv_plot_band(&plot, &p, v, v, v + 1, 2, NULL);
             CHECK(mean(&p) >= 0 && mean(&p) <= 1, "size %d: mean %g", size, mean(&p));
         }
     cnv_disc(&none, 0, 0, 3, red), cnv_text(&none, 0, 0, 9, red, "none");
@@ -596,6 +690,8 @@ static void test_extremes(void)
 
 int main(void)
 {
+    test_roll();
+    test_ssim();
     test_range_and_colorize();
     test_maps();
     test_resize_by_hand();
@@ -609,6 +705,7 @@ int main(void)
     test_text_width();
     test_ticks();
     test_plot();
+    test_band();
     test_bars();
     test_extremes();
     CHECK(live_blocks == 0, "%ld blocks were not freed", live_blocks);

@@ -47,7 +47,7 @@ static void check_order(void)
     for (i = 0; i < cnv_tensor_size(&w); i++)
         w.data[i] = (float)(sin((double)(i % 147) * (double)(1 + i / 147 % 3)) +
                             0.2 * cnv_normal(&rng));
-    filters_order(&w, order);
+    CHECK(filters_order(&w, order), "%s", cnv_error());
     for (k = 0; k < 30; k++) seen[order[k]]++;
     for (k = 1; k < 30; k++) changes += order[k] % 3 != order[k - 1] % 3;
     for (k = 0; k < 30; k++) CHECK(seen[k] == 1, "filter %d is shown %d times", k, seen[k]);
@@ -56,19 +56,31 @@ static void check_order(void)
 }
 
 /* The picture is drawn for other networks: AlexNet's first layer, a depthwise and a 1 x 1 one. */
-static void check_filters_picture(void)
+static void check_filters_strips(void)
 {
     cnv_window win = cnv_square(3, 1, 1);
     cnv_net *net = cnv_net_new();
-    cnv_tensor picture = {0};
-    double smoothness[3][2];
-    int x = cnv_conv2d(net, cnv_input(net, 3), "features.0", 64, 11, 4, 2);
+    const cnv_net *nets[2];
+    cnv_tensor strips[3] = {{0}}, picture = {0};
+    double smoothness[2];
+    int x = cnv_conv2d(net, cnv_input(net, 3), "features.0", 64, 11, 4, 2), height;
     x = cnv_conv2d_window(net, cnv_relu(net, x), "depthwise", 64, &win, 64, 0);
     x = cnv_conv2d(net, x, "pointwise", 200, 1, 1, 0);
+    nets[0] = nets[1] = net;
     CHECK(x > 0 && cnv_init(net, 5), "%s", cnv_error());
-    CHECK(filters_picture(net, net, &picture, smoothness) == 3, "%s", cnv_error());
-    CHECK(fabs(smoothness[0][0]) < 0.05, "64 x 3 x 11 x 11 untrained: %g", smoothness[0][0]);
-    CHECK(picture.w < 1400 && picture.h > 900, "%d x %d", picture.w, picture.h);
+    CHECK(filters_strip(nets, cnv_find(net, "features.0"), smoothness, &strips[0]), "%s",
+          cnv_error());
+    CHECK(fabs(smoothness[0]) < 0.05 && smoothness[1] == smoothness[0],
+          "64 x 3 x 11 x 11 untrained: %g",
+          smoothness[0]);
+    CHECK(filters_strip(nets, cnv_find(net, "depthwise"), smoothness, &strips[1]), "%s",
+          cnv_error());
+    CHECK(filters_strip(nets, x, smoothness, &strips[2]) && isnan(smoothness[0]), "%g",
+          smoothness[0]);
+    height = strips[0].h + strips[1].h + strips[2].h;
+    CHECK(panel_stack(strips, 3, &picture) && picture.h == height && !strips[1].data, "%d",
+          picture.h);
+    CHECK(picture.w < 1400 && picture.h > 800, "%d x %d", picture.w, picture.h);
     cnv_tensor_free(&picture);
     cnv_net_free(net);
 }
@@ -152,6 +164,8 @@ static void check_dead(cnv_net *net)
 {
     int conv = cnv_find(net, "conv2"), relu = cnv_find(net, "relu2"), labels[2], dead[64], n, i;
     cnv_tensor *highest = calloc((size_t)net->count, sizeof *highest), images = {0}, poster = {0};
+    char *alone[] = {(char *)"activations", (char *)"--layer", (char *)"conv2", NULL};
+    example e;
     float *bias = net->params[net->nodes[conv].param[1]].value.data, kept = bias[7];
     bias[7] = -1e6f;
     cnv_weights_changed(net);
@@ -167,12 +181,13 @@ static void check_dead(cnv_net *net)
     CHECK(activations_dead(&highest[relu], dead, 64) == n - 1, "channel 7 is still dead");
     bias[7] = kept;
     cnv_weights_changed(net);
-    images.n = 1;
-    CHECK(cnv_forward(net, &images, CNV_ALL), "%s", cnv_error());
-    CHECK(activations_poster(net, highest, 0, net->count - 1, 4, 320, &poster) &&
-          activations_heading(&images, "title", &poster), "%s", cnv_error());
+    memset(&e, 0, sizeof e);
+    e.net = net, e.image = cnv_tensor_image(&images, 0), e.class_names[0] = "thing";
+    CHECK(activations_poster(&e, highest, &poster), "%s", cnv_error());
     CHECK(poster.w > 1300 && poster.h > 900, "%d x %d", poster.w, poster.h);
-    CHECK(activations_poster(net, highest, conv, conv, 1, 1100, &poster), "%s", cnv_error());
+    e.argc = 3, e.argv = alone, e.layer = conv;
+    CHECK(activations_poster(&e, highest, &poster), "%s", cnv_error());
+    CHECK(poster.w > 1100 && poster.h < 1500, "%d x %d", poster.w, poster.h);
     for (i = 0; i < net->count; i++) cnv_tensor_free(&highest[i]);
     cnv_tensor_free(&images), cnv_tensor_free(&poster);
     free(highest);
@@ -193,11 +208,6 @@ static void check_dream_identities(cnv_net *net)
     cnv_tensor_resize(&image, 1, 3, 60, 83);
     toy_landscape(3, 83, 60, image.data);
     CHECK(deepdream(net, layer, &image, &o, 1, &a) && equal(&image, &a), "0 steps change it");
-    CHECK(fabs(dream_ssim(&image, &a) - 1) < 1e-4, "SSIM to itself %g", dream_ssim(&image, &a));
-    roll(&image, 5, -7, &a);
-    cnv_tensor_copy(&a, &b);
-    roll(&a, -5, 7, &b);
-    CHECK(!equal(&image, &a) && equal(&image, &b), "rolling there and back");
     o.steps = 2;
     CHECK(deepdream(net, layer, &image, &o, 1, &a) && deepdream(net, layer, &image, &o, 1, &b) &&
           deepdream(net, layer, &image, &o, 2, &c), "%s", cnv_error());
@@ -205,8 +215,6 @@ static void check_dream_identities(cnv_net *net)
     CHECK(!equal(&a, &c), "another seed gives the same dream");
     cnv_range(&a, &low, &high);
     CHECK(low >= 0 && high <= 1, "pixels from %g to %g", low, high);
-    cnv_tensor_fill(&b, 0.5), cnv_tensor_fill(&c, 0);
-    CHECK(dream_ssim(&image, &c) < 0.1, "SSIM to black %g", dream_ssim(&image, &c));
     cnv_tensor_free(&image), cnv_tensor_free(&a), cnv_tensor_free(&b), cnv_tensor_free(&c);
 }
 
@@ -214,14 +222,14 @@ static void check_dream(cnv_net *net)
 {
     static const char *const layers[] = {"pool1", "relu2", "relu3", "relu4", "pool3"};
     cnv_tensor image = {0}, dream = {0};
-    dream_measures m = {0};
+    synthesis_measures m = {0, 0, 0, 0};
     int i;
     cnv_tensor_resize(&image, 1, 3, 108, 144);
     toy_landscape(1, 144, 108, image.data);
     for (i = 0; i < 5; i++) {
         int layer = cnv_find(net, layers[i]);
         CHECK(deepdream(net, layer, &image, &dream_standard, 1, &dream) &&
-              dream_measure(net, layer, &image, &dream, 1, &m), "%s", cnv_error());
+              synthesis_measure(net, layer, &image, &dream, 1, &m), "%s", cnv_error());
         CHECK(m.after >= 2 * m.before, "%s: |a| x %.2f", layers[i], m.after / m.before);
         CHECK(m.ssim >= 0.3, "%s: SSIM %.2f", layers[i], m.ssim);
         CHECK(m.after - m.before > 2 * (m.noise - m.before), "%s: noise x %.2f, dream x %.2f",
@@ -235,7 +243,7 @@ int main(int argc, char **argv)
     cnv_net *net = toynet(argc > 1 ? argv[1] : example_data("toynet.safetensors"));
     check_smoothness();
     check_order();
-    check_filters_picture();
+    check_filters_strips();
     check_filters(net);
     check_dead(net);
     check_activations(net);

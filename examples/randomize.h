@@ -1,0 +1,49 @@
+/* randomize.h: a network forgets what it has learned, layer by layer from the top.
+
+       n = randomize_layers(e.net, e.logits, layer, 7);
+       for (k = 0; k < n; k++) { randomize_from(e.net, layer[k], seed); ... }
+       cnv_load_parsed(e.net, e.file);                       // and remembers                    */
+#ifndef RANDOMIZE_H
+#define RANDOMIZE_H
+
+#include "example.h"
+
+#if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
+#pragma GCC push_options
+#pragma GCC optimize("Og")
+#endif
+
+/* Nodes with weights, from the logits down to the lowest; at most `most`, then evenly spread. */
+static inline int randomize_layers(const cnv_net *net, int logits, int *layer, int most)
+{
+    int i, k, n = 0, all[512];
+    for (i = logits; i >= 0 && n < 512; i--)
+        if (net->nodes[i].params) all[n++] = i;
+    for (k = 0; k < most && k < n; k++) layer[k] = all[n <= most ? k : k * (n - 1) / (most - 1)];
+    return k;
+}
+
+/* Draws the weights of a node and of all nodes above it anew; those below stay. The same seed gives
+   the same weights, so that going further down keeps what is random already. */
+static inline int randomize_from(cnv_net *net, int node, unsigned long long seed)
+{
+    cnv_tensor *kept = (cnv_tensor *)calloc((size_t)net->param_count + 1, sizeof *kept);
+    int i, k, ok = kept != NULL;
+    for (i = 0; ok && i < net->param_count; i++)
+        ok = cnv_tensor_copy(&net->params[i].value, &kept[i]);
+    ok = ok && cnv_init(net, seed);
+    for (i = 0; ok && i < node; i++)
+        for (k = 0; ok && k < net->nodes[i].params; k++) {
+            int p = net->nodes[i].param[k];
+            ok = cnv_tensor_copy(&kept[p], &net->params[p].value);
+        }
+    for (i = 0; kept && i < net->param_count; i++) cnv_tensor_free(&kept[i]);
+    free(kept), cnv_weights_changed(net);
+    return ok;
+}
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
+
+#endif
