@@ -163,31 +163,45 @@ static inline int gram_content(cnv_net *net, gram_goal *g, const cnv_tensor *pic
            cnv_tensor_copy(&net->nodes[g->content_node].out, &g->content);
 }
 
-/* Style at up to five of a network's ReLUs, evenly spread from the first to the one after node
-   `layer`; content at the middle one. Returns 0 if there is none. */
+/* Style at the pixels, as the network sees them, and at up to five of its ReLUs, evenly spread from
+   the first to the one after node `layer`; content at the middle one. Returns 0 without a ReLU. */
 static inline int gram_layers(const cnv_net *net, int layer, gram_goal *g)
 {
     enum { MOST = 256 };
-    int i, relus = 0, relu[MOST];
+    int i, relus = 0, relu[MOST], used;
     for (i = 0; i <= layer + 1 && i < net->count && relus < MOST; i++)
         if (net->nodes[i].op == CNV_RELU) relu[relus++] = i;
-    g->nodes = relus < 5 ? relus : 5;
-    for (i = 0; i < g->nodes; i++)
-        g->node[i] = relu[g->nodes < 2 ? 0 : i * (relus - 1) / (g->nodes - 1)];
-    if (relus) g->last = relu[relus - 1], g->content_node = g->node[g->nodes / 2];
+    if (!relus) return 0;
+    used = relus < 5 ? relus : 5;
+    g->node[0] = net->nodes[1].op == CNV_NORMALIZE;
+    for (i = 0; i < used; i++)
+        g->node[i + 1] = relu[used < 2 ? 0 : i * (relus - 1) / (used - 1)];
+    g->nodes = used + 1, g->last = relu[relus - 1], g->content_node = g->node[1 + used / 2];
     g->style_weight = 1, g->variation = 0.06; /* strides let fine noise pass: smooth it */
-    return relus > 0;
+    return 1;
+}
+
+/* From each channel's weights of each filter, their mean: what is even is no longer seen. */
+static inline void gram_center(cnv_tensor *weights)
+{
+    int i, k, taps = weights->h * weights->w, count = weights->n * weights->c;
+    for (k = 0; k < count; k++) {
+        float *w = weights->data + k * taps, mean = 0;
+        for (i = 0; i < taps; i++) mean += w[i] / (float)taps;
+        for (i = 0; i < taps; i++) w[i] -= mean;
+    }
 }
 
 /* A network that has learned nothing: one layer of random filters of several sizes makes good
    textures (Ustyuzhaninov, Brendel, Gatys, Bethge 2016). Theirs are of 3 to 55 pixels; ours all
    have 7 x 7, and look at the picture and at versions of half its size, and again: that costs far
-   less. The pixels themselves count, too, as three channels, for the colours' sake. */
+   less. All but the largest see edges alone, or else brightness would outweigh all they say. The
+   pixels themselves count, too, as three channels, for the colours' sake. */
 static inline cnv_net *gram_random_net(int scales, int filters, uint64_t seed, gram_goal *g)
 {
     static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
     cnv_net *net = cnv_net_new();
-    int i, x;
+    int i, x, ok;
     if (!net) return NULL;
     x = g->node[0] = cnv_normalize(net, cnv_input(net, 3), mean, std);
     for (i = 1; i <= scales; i++) {
@@ -196,24 +210,27 @@ static inline cnv_net *gram_random_net(int scales, int filters, uint64_t seed, g
                                               0));
     }
     g->nodes = scales + 1, g->last = g->content_node = g->node[scales];
-    g->style_weight = 1, g->variation = 0.015;
-    if (cnv_init(net, seed)) return net;
+    g->style_weight = 1, g->variation = 0.03;
+    ok = cnv_init(net, seed);
+    for (i = 0; ok && i < scales - 1; i++) gram_center(&net->params[2 * i].value);
+    cnv_weights_changed(net);
+    if (ok) return net;
     cnv_net_free(net);
     return NULL;
 }
 
-/* The start of a search for the goal: `start` [1,3,h,w] and noise on it; NULL: noise on grey */
+/* The start of a search for the goal: `start` [1,3,h,w] and a little noise; NULL: noise on grey */
 static inline int gram_begin(ascent *a, const example *e, cnv_net *net, gram_goal *g, int h, int w,
                              const cnv_tensor *start, ascent_method method)
 {
     size_t i;
     *a = ascent_of(e, g->last, gram_objective, g);
-    a->net = net, a->method = method, a->rate = method == ASCENT_ADAM ? 0.04 : 0.02;
+    a->net = net, a->method = method, a->rate = method == ASCENT_ADAM && !start ? 0.04 : 0.02;
     a->variation = g->variation / (h * w);
     if (!start) return ascent_start(a, 1, h, w, 0.15);
     if (!ascent_from(a, start)) return 0;
     for (i = 0; i < cnv_tensor_size(start); i++)
-        a->z.data[i] = fminf(1, fmaxf(0, a->z.data[i] + (float)(0.15 * cnv_normal(&a->rng))));
+        a->z.data[i] = fminf(1, fmaxf(0, a->z.data[i] + (float)(0.04 * cnv_normal(&a->rng))));
     return 1;
 }
 

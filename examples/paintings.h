@@ -59,7 +59,7 @@ static inline cnv_color painting_night(const double (*swirl)[3], double x, doubl
 
 static inline void painting_strokes(cnv_rng *rng, cnv_tensor *picture)
 {
-    double swirl[PAINTING_SWIRLS][3], h = picture->h, length = 14, thick = 4.4;
+    double swirl[PAINTING_SWIRLS][3], h = picture->h, length = 26, thick = 5.5;
     int i, k, count = 7 * picture->h * picture->w / (int)(length * thick);
     for (i = 0; i < PAINTING_SWIRLS; i++) {
         swirl[i][0] = cnv_uniform(rng) * picture->w / h, swirl[i][1] = cnv_uniform(rng);
@@ -68,7 +68,7 @@ static inline void painting_strokes(cnv_rng *rng, cnv_tensor *picture)
     for (i = 0; i < count; i++) {
         double x = cnv_uniform(rng) * picture->w, y = cnv_uniform(rng) * h, angle;
         cnv_color paint = painting_night((const double(*)[3])swirl, x / h, y / h, &angle);
-        paint = painting_light(paint, 0.8 + 0.4 * cnv_uniform(rng));
+        paint = painting_light(paint, 0.6 + 0.8 * cnv_uniform(rng));
         for (k = 0; k < 4; k++) { /* a curved stroke */
             double to_x = x + length / 4 * cos(angle), to_y = y + length / 4 * sin(angle);
             cnv_line(picture, x, y, to_x, to_y, thick, paint);

@@ -57,6 +57,9 @@ quick() {
     nearest | pca | tsne | umap) echo --images 64 ;;
     dissection) echo --images 20 ;;
     deepdream) echo --octaves 2 --steps 2 --size 96 ;;
+    texture) echo --size 32 --steps 1 ;;
+    style_transfer) echo --size 48 --steps 2 ;;
+    fast_style) echo --size 64 --steps 2 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
     scorecam) echo --scenes 1 ;;
