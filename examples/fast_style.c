@@ -14,7 +14,8 @@
 
    The network that comes along (painter.h) has learned from crops of landscapes and Toybox scenes.
    --train 1500 trains one anew, in so many steps, for --style strokes, mosaic, waves or FILE, and
-   writes it to --model FILE; without --train that file is read. --image FILE: the content.
+   writes it to --model FILE, or goes on from there if the file exists (say another --seed, to see
+   other pictures). Without --train it is read. --image FILE: the content.
 
        cc -O2 -fopenmp examples/fast_style.c -o build/fast_style -lm && build/fast_style         */
 #include "painter.h"
@@ -45,7 +46,7 @@ static int paint_train(const example *e, painter *p, int steps)
     cnv_tensor pool = {0}, images = {0};
     double begin, loss, mean = 0;
     int i, count = steps < PAINTER_POOL ? steps : PAINTER_POOL;
-    int ok = cnv_init(p->net, e->seed) && painter_pool(e, count, &pool) &&
+    int ok = painter_pool(e, count, &pool) &&
              cnv_tensor_resize(&images, PAINT_BATCH, 3, PAINTER_CROP, PAINTER_CROP);
     for (begin = example_seconds(), i = 0; ok && i < steps; i++) {
         painter_crops(&pool, &rng, &images);
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
     static double loss[3 * (PAINT_SEARCH + 1)];
     example e = example_begin(argc, argv, "a network that paints in one pass", NULL,
                               "features,style,weight,size,steps,model,train");
-    int size = (int)example_number(&e, "size", PAINTER_LARGE, 64, 2000) / 4 * 4, i;
+    int size = (int)example_number(&e, "size", 160, 64, 2000) / 4 * 4, i;
     int train = (int)example_number(&e, "train", 0, 0, 1e6);
     int points = (int)example_number(&e, "steps", 100, 1, PAINT_SEARCH) + 1;
     const char *path = example_text(&e, "model", train ? "fast_style.safetensors" : NULL);
@@ -118,7 +119,7 @@ int main(int argc, char **argv)
     painter p;
     char note[128];
     if (!path) path = example_data("fast_style.safetensors");
-    painter_begin(&e, train ? NULL : path, &p);
+    painter_begin(&e, train && !painter_exists(path) ? NULL : path, &p);
     if (train) example_check(&e, paint_train(&e, &p, train) && painter_save(&p, path));
     painter_held_out(&e, 0, size, &content), painter_held_out(&e, 1, size, &scene);
     example_check(&e, panel_begin(&sheet, 3, 2, "Fast style transfer") &&

@@ -77,7 +77,7 @@ static inline void painter_style(const example *e, const char *path, painter *p)
     cnv_safetensors_close(file);
 }
 
-/* A painter from a file; path NULL: without weights yet. Features and style are those of seed 1:
+/* A painter from a file; path NULL: with weights drawn anew. Features and style are those of seed 1:
    what a painter has learned does not change with --seed. painter_end frees it all. */
 static inline void painter_begin(const example *e, const char *path, painter *p)
 {
@@ -91,7 +91,13 @@ static inline void painter_begin(const example *e, const char *path, painter *p)
     painting_open(&first, p->style_name, PAINTER_LARGE, &p->style);
     example_check(e, p->net && (p->painted = painter_layers(p->net)) >= 0 &&
                      gram_style(p->features, &p->goal, &p->style) &&
-                     (!path || cnv_load(p->net, path)));
+                     (path ? cnv_load(p->net, path) : cnv_init(p->net, e->seed)));
+}
+
+static inline int painter_exists(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    return file && !fclose(file);
 }
 
 static inline int painter_save(const painter *p, const char *path)

@@ -77,7 +77,7 @@ int main(int argc, char **argv)
                               "features,style,weight,size,steps");
     const char *path = example_text(&e, "image", NULL);
     const char *style = example_text(&e, "style", "strokes");
-    int size = (int)example_number(&e, "size", 192, 32, 2000);
+    int size = (int)example_number(&e, "size", 160, 32, 2000);
     cnv_tensor content = {0};
     panel_sheet sheet = {{0}, 0};
     double weight = example_number(&e, "weight", 0.02, 0, 1e6), kept, lost;

@@ -83,7 +83,7 @@ static void texture_cell(const example *e, panel_sheet *sheet, int cell, cnv_net
                          gram_goal *goal, const char *features, const texture_row *row)
 {
     int size = (int)example_number(e, "size", 144, 32, 2000), i;
-    int steps = (int)example_number(e, "steps", 70, 1, TEXTURE_STEPS);
+    int steps = (int)example_number(e, "steps", 60, 1, TEXTURE_STEPS);
     cnv_tensor out = {0};
     double start, end;
     char note[128];
