@@ -200,6 +200,20 @@ static inline int panel_scene(panel_sheet *sheet, int index, const example *e)
     return ok;
 }
 
+/* Something small [1,3,h,w] in the lower left corner of a picture */
+static inline int panel_inset(panel_sheet *sheet, int index, const cnv_tensor *inset)
+{
+    enum { SMALL = PANEL_SIDE / 4 };
+    cnv_tensor small = {0};
+    int x, y, ok = cnv_resize(inset, SMALL, SMALL, &small);
+    panel_corner(sheet, index, &x, &y);
+    y += PANEL_SIDE - SMALL;
+    if (ok) cnv_paste(&sheet->picture, &small, x, y);
+    cnv_frame(&sheet->picture, x - 1, y - 2, SMALL + 3, SMALL + 3, 2, panel_white);
+    cnv_tensor_free(&small);
+    return ok;
+}
+
 /* sqrt(mean of squares) of all numbers; never 0. */
 static inline double panel_deviation(const cnv_tensor *t)
 {

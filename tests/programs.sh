@@ -64,6 +64,9 @@ quick() {
     building_blocks) echo --steps 2 --scenes 1 ;;
     deepdream) echo --octaves 2 --steps 1 --size 200 ;;
     inversion) echo --steps 2 ;;
+    texture) echo --size 32 --steps 1 ;;
+    style_transfer) echo --size 48 --steps 2 ;;
+    fast_style) echo --size 64 --steps 2 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
     smoothgrad) echo --copies 5 --scenes 2 ;;
     scorecam | compare) echo --scenes 1 ;;
