@@ -545,10 +545,11 @@ static int model_load(cnv_net *net, const char *path)
         cnv_param *param = &net->params[i];
         for (k = 0; k < count && !cnv_safetensors_find(file, param->name); k++) {
             size_t length = strlen(model_aliases[k].layer);
-            char name[CNV_NAME_SIZE + 16];
+            char name[CNV_NAME_SIZE];
             if (strncmp(param->name, model_aliases[k].layer, length)) continue;
-            snprintf(name, sizeof name, "%s%s", model_aliases[k].alias, param->name + length);
-            if (cnv_safetensors_find(file, name)) snprintf(param->name, CNV_NAME_SIZE, "%s", name);
+            snprintf(name, sizeof name, "%s%.*s", model_aliases[k].alias,
+                     CNV_NAME_SIZE - 20, param->name + length);
+            if (cnv_safetensors_find(file, name)) strcpy(param->name, name);
         }
     }
     cnv_safetensors_close(file);
