@@ -493,27 +493,31 @@ typedef struct {
     int (*build)(cnv_net *net, int classes);
     int side;                 /* of the square images it was made for */
     int resize;               /* photos are brought to this shorter side, and their middle is cut
-                                 out; 0: they are squeezed into the square, as Keras does */
+                                 out; 0: they are squeezed into the square, as Keras does.
+                                 resnet50: 232 for its second weights, the first had 256 */
     int classes;              /* as published */
     const char *last_conv;    /* the layer that Grad-CAM and others look at unless told otherwise */
+    const char *class_names;  /* the file in data/ with one in each line; NULL: weights have them */
 } model;
 
+#define IMAGENET "imagenet_classes.txt"
 static const model models[] = {
-    {"toynet", model_toynet, 64, 64, 12, "conv4"},
-    {"smallnet", model_smallnet, 64, 64, 12, "conv4"},
-    {"cats_vs_dogs", model_cats_vs_dogs, 180, 0, 2, "conv2d_4"},
-    {"alexnet", model_alexnet, 224, 256, 1000, "features.10"},
-    {"vgg16", model_vgg16, 224, 256, 1000, "features.28"},
-    {"vgg16_bn", model_vgg16_bn, 224, 256, 1000, "features.40"},
-    {"vgg19", model_vgg19, 224, 256, 1000, "features.34"},
-    {"vgg19_bn", model_vgg19_bn, 224, 256, 1000, "features.49"},
-    {"googlenet", model_googlenet, 224, 256, 1000, "inception5b"},
-    {"inception_v3", model_inception_v3, 299, 342, 1000, "Mixed_7c"},
-    {"resnet18", model_resnet18, 224, 256, 1000, "layer4.1"},
-    {"resnet50", model_resnet50, 224, 232, 1000, "layer4.2"}, /* 256 with its first weights */
-    {"xception", model_xception, 299, 333, 1000, "conv4.pointwise"},
-    {"xception_keras", model_xception_keras, 299, 0, 1000, "conv4.pointwise"},
+    {"toynet", model_toynet, 64, 64, 12, "conv4", NULL},
+    {"smallnet", model_smallnet, 64, 64, 12, "conv4", NULL},
+    {"cats_vs_dogs", model_cats_vs_dogs, 180, 0, 2, "conv2d_4", "cats_vs_dogs_classes.txt"},
+    {"alexnet", model_alexnet, 224, 256, 1000, "features.10", IMAGENET},
+    {"vgg16", model_vgg16, 224, 256, 1000, "features.28", IMAGENET},
+    {"vgg16_bn", model_vgg16_bn, 224, 256, 1000, "features.40", IMAGENET},
+    {"vgg19", model_vgg19, 224, 256, 1000, "features.34", IMAGENET},
+    {"vgg19_bn", model_vgg19_bn, 224, 256, 1000, "features.49", IMAGENET},
+    {"googlenet", model_googlenet, 224, 256, 1000, "inception5b", IMAGENET},
+    {"inception_v3", model_inception_v3, 299, 342, 1000, "Mixed_7c", IMAGENET},
+    {"resnet18", model_resnet18, 224, 256, 1000, "layer4.1", IMAGENET},
+    {"resnet50", model_resnet50, 224, 232, 1000, "layer4.2", IMAGENET},
+    {"xception", model_xception, 299, 333, 1000, "conv4.pointwise", IMAGENET},
+    {"xception_keras", model_xception_keras, 299, 0, 1000, "conv4.pointwise", IMAGENET},
 };
+#undef IMAGENET
 enum { MODEL_COUNT = sizeof models / sizeof models[0] };
 
 /* The model of that name, or NULL. */

@@ -109,7 +109,7 @@ NETS = {
     "vgg19": (torchvision_net("vgg19"), IMAGENET, "features.35", "features.12", (48, 64), 224),
     "vgg19_bn": (torchvision_net("vgg19_bn"), IMAGENET, "features.51", "features.17", (48, 64), 224),
     "googlenet": (torchvision_net("googlenet", init_weights=False), HALF, "inception5b",
-                  "inception4a", (80, 97), 224),
+                  "inception4a", (64, 81), 224),
     "inception_v3": (torchvision_net("inception_v3", init_weights=False), HALF, "Mixed_7c",
                      "Mixed_6a", (91, 107), 299),
     "resnet18": (torchvision_net("resnet18"), IMAGENET, "layer4.1", "layer2.1", (64, 81), 224),
@@ -270,7 +270,7 @@ def draw_image(net, size, steps):
         try:
             with torch.no_grad(): net(torch.cat((image, path)) if steps else image)
             return image, path
-        except Tie: pass
+        except Tie: print("+", end="", file=sys.stderr, flush=True)
         finally: Kinks.mode = "plain"
 
 def ask_torch(name, model, size, steps):
@@ -335,7 +335,7 @@ def main():
           "dream")
     for name in options.net:
         small, full = NETS[name][4:]
-        runs = [(seed, small, 3) for seed in range(1, options.seeds + 1)]
+        runs = [(seed, small, 2) for seed in range(1, options.seeds + 1)]
         if not options.quick: runs.append((options.seeds + 1, (full, full), 0))
         for seed, size, steps in runs:
             with tempfile.TemporaryDirectory(dir="build") as folder:
