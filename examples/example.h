@@ -222,19 +222,22 @@ static inline const model *example_sized(const example *e)
     return &sized;
 }
 
-/* --weights, and --net, which `train` wrote into the weight file, too. */
-static inline void example_network(example *e)
+/* --weights, and --net, which `train` wrote into the weight file, too; or a model of the program's
+   own, and its weights among the examples' data. */
+static inline void example_network(example *e, const model *own, const char *own_weights)
 {
     const char *weights = example_text(e, "weights", NULL), *name;
-    e->model = example_model(e, models[0].name);
-    if (!weights && e->model != &models[0])
+    if (own && example_text(e, "net", NULL))
+        example_fail(e, "this program has a network of its own: it takes no --net");
+    e->model = own ? own : example_model(e, models[0].name);
+    if (!weights && !own && e->model != &models[0])
         example_fail(e, "only the weights of %s come along: for %s say --weights", models[0].name,
                      e->model->name);
-    if (!weights) weights = example_data("toynet.safetensors");
+    if (!weights) weights = example_data(own ? own_weights : "toynet.safetensors");
     e->file = cnv_safetensors_open(weights);
     example_check(e, e->file != NULL);
     name = cnv_safetensors_metadata(e->file, "net");
-    if (name && model_find(name)) e->model = example_model(e, name);
+    if (name && !own && model_find(name)) e->model = example_model(e, name);
     e->model = example_sized(e);
     example_class_names(e);
     e->net = cnv_net_new();
@@ -360,10 +363,10 @@ static inline void example_top(const example *e)
     printf("\n");
 }
 
-/* Options, network, image, class and layer. `own` lists the program's own options, "steps,size";
-   `layer` is its own default, NULL for the model's last convolution. */
-static inline example example_begin(int argc, char **argv, const char *about, const char *layer,
-                                    const char *own)
+/* Options, network, image, class and layer. own_model, own_weights: see example_network. */
+static inline example example_start(int argc, char **argv, const char *about, const char *layer,
+                                    const char *own, const model *own_model,
+                                    const char *own_weights)
 {
     example e;
     const char *slash = strrchr(argv[0], '/'), *want;
@@ -375,7 +378,7 @@ static inline example example_begin(int argc, char **argv, const char *about, co
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);
-    example_network(&e);
+    example_network(&e, own_model, own_weights);
     example_picture(&e);
     if (!e.has_scene) example_top(&e);
     want = example_text(&e, "class", NULL);
@@ -383,6 +386,22 @@ static inline example example_begin(int argc, char **argv, const char *about, co
     e.layer = cnv_find(e.net, example_text(&e, "layer", layer ? layer : e.model->last_conv));
     example_check(&e, e.layer >= 0);
     return e;
+}
+
+/* The same for a program's usual needs. `own` lists its own options, "steps,size"; `layer` is its
+   own default, NULL for the model's last convolution. */
+static inline example example_begin(int argc, char **argv, const char *about, const char *layer,
+                                    const char *own)
+{
+    return example_start(argc, argv, about, layer, own, NULL, NULL);
+}
+
+/* For a program with a model of its own, that is not in the table, and weights for it in data/. */
+static inline example example_begin_own(int argc, char **argv, const char *about,
+                                        const model *own_model, const char *own_weights,
+                                        const char *own)
+{
+    return example_start(argc, argv, about, NULL, own, own_model, own_weights);
 }
 
 static inline void example_save(const example *e, const cnv_tensor *picture)

@@ -170,10 +170,8 @@ def draw_weights(model, shape):
             m.momentum = None  # the plain mean over what it sees
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     if norms:  # statistics near those of pictures, but not just those
-        model.train()
-        for m in norms: m.reset_running_stats()
-        for m in model.modules():
-            if type(m).__name__.endswith("InceptionAux"): m.eval()
+        model.eval()  # without the classifiers at the side
+        for m in norms: m.reset_running_stats(), m.train()
         with torch.no_grad(): model(torch.randn(4, *shape, dtype=torch.float64))
         for m in norms:
             m.running_mean += 0.1 * m.running_var.sqrt() * torch.randn_like(m.running_mean)
@@ -213,7 +211,7 @@ class Kinks:
         shift = -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0)
         before = Kinks.last.bias.clone()
         Kinks.last.bias.copy_((before + shift).float())  # as it will be in the file
-        x += (Kinks.last.bias - before).view(-1, *[1] * (x.dim() - 2)) # others read it, too
+        x += (Kinks.last.bias - before).view(-1, *[1] * (x.dim() - 2))   # others read it, too
 
     def relu_of(x, inplace=False):
         if Kinks.mode == "settle": Kinks.settle(x)
@@ -224,11 +222,10 @@ class Kinks:
         y = Kinks.pool(x, k, s, p, dilation, ceil_mode, **other)
         if Kinks.mode == "settle":
             wide = F.pad(x, (p, p + s * ceil_mode) * 2, value=-math.inf)
-            least, near = (y - 5e-7 * x.std()).clamp(min=1e-30), 0
-            for i in range(k * k):
+            least = (y - 5e-7 * x.std()).clamp(min=1e-30)
+            for i in range(k * k): # the very same number: it comes from one place, by two ways
                 corner = wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
-                near = near + (corner >= least)
-            if (near > 1).any(): raise Tie
+                if ((corner >= least) & (corner < y)).any(): raise Tie
         return y
 
 def remember(module, inputs, output):
@@ -270,7 +267,7 @@ def draw_image(net, size, steps):
         try:
             with torch.no_grad(): net(torch.cat((image, path)) if steps else image)
             return image, path
-        except Tie: print("+", end="", file=sys.stderr, flush=True)
+        except Tie: pass
         finally: Kinks.mode = "plain"
 
 def ask_torch(name, model, size, steps):
