@@ -46,6 +46,8 @@ static const model custom_model = {"custom", custom_net, 64, 64, 12, "conv4", NU
 #define EXAMPLE_NO_MAIN
 #include "gradcam.c"
 
+static const cnv_color custom_blue = {0, 0.45f, 0.7f};
+
 /* The share of held-out scenes that a network of these layers gets right. */
 static double custom_accuracy(const example *e, cnv_net *net, int scenes)
 {
@@ -67,22 +69,29 @@ static double custom_accuracy(const example *e, cnv_net *net, int scenes)
     return (double)right / scenes;
 }
 
-/* P of the classes, the first twelve of them. */
-static int custom_bars(const example *e, panel_sheet *sheet, int index)
+/* The network as a table in cell `index` and the next one: a row for each node. */
+static void custom_table(const example *e, panel_sheet *sheet, int index)
 {
-    double p[12];
-    cnv_tensor picture = {0};
-    cnv_plot plot = {0};
-    int c, x, y, ok, count = e->classes < 12 ? e->classes : 12;
-    for (c = 0; c < count; c++) p[c] = example_probability(e, c);
-    plot.y_high = 1, plot.y_label = "P(class)";
-    plot.width = 2 * PANEL_SIDE + PANEL_GAP, plot.height = PANEL_SIDE + PANEL_FOOT / 2;
-    ok = cnv_plot_begin(&plot, &picture);
-    if (ok) cnv_plot_bars(&plot, &picture, p, e->class_names, count, NULL);
+    enum { PITCH = 23 };
+    static const char *const heads[4] = {"node", "what it does", "its output", "its weights"};
+    static const int columns[4] = {0, 150, 300, 470};
+    char text[4][64];
+    int i, k, x, y;
     panel_corner(sheet, index, &x, &y);
-    if (ok) cnv_paste(&sheet->picture, &picture, x, y - 12);
-    cnv_tensor_free(&picture);
-    return ok;
+    for (i = -1; i < e->net->count && i < 16; i++, y += PITCH) {
+        const cnv_node *node = &e->net->nodes[i < 0 ? 0 : i];
+        const cnv_tensor *w = node->params ? &e->net->params[node->param[0]].value : NULL;
+        snprintf(text[0], 64, "%s", node->name);
+        snprintf(text[1], 64, "%s", cnv_op_name(node->op));
+        snprintf(text[2], 64, "%d x %d x %d", node->out.c, node->out.h, node->out.w);
+        text[3][0] = 0;
+        if (w && w->h > 1) snprintf(text[3], 64, "%d x %d x %d x %d", w->n, w->c, w->h, w->w);
+        else if (w) snprintf(text[3], 64, "%d x %d", w->n, w->c);
+        for (k = 0; k < 4; k++)
+            cnv_text(&sheet->picture, x + 20 + columns[k], y, 11, i < 0 || (k && !w) ? panel_gray :
+                     panel_black, i < 0 ? heads[k] : text[k]);
+        if (w) cnv_rectangle(&sheet->picture, x, y - 3, 6, 17, custom_blue);
+    }
 }
 
 /* The scene and what the network says of it; Grad-CAM and guided Grad-CAM of the class. */
@@ -94,8 +103,8 @@ static int custom_picture(const example *e, panel_sheet *sheet)
     double low, high;
     char text[128];
     int ok = panel_begin(sheet, 3, 2, "A network of one's own") && panel_scene(sheet, 0, e) &&
-             custom_bars(e, sheet, 1) &&
              gradcam(e->net, e->logits, &e->image, e->class_id, &node, &map);
+    if (ok) custom_table(e, sheet, 1);
     cnv_range(&map, &low, &high);
     snprintf(text, sizeof text, "Grad-CAM of \"%s\" at %s", name, e->net->nodes[node].name);
     ok = ok && panel_map(sheet, 3, &map, CNV_MAP_TURBO, 0, high, text) && panel_image(e, &large) &&
