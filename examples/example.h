@@ -261,21 +261,33 @@ static inline int example_fits(const char *name, const char *text, int strictnes
     return 0;
 }
 
-/* The number of a class given by number or name, of which the beginning of a word will do. */
-static inline int example_class(const example *e, const char *text)
+/* How many classes a text fits, in the strictest way that it fits any; first: the first of them,
+   found: the first few with their numbers, "281 tabby, 282 tiger cat". */
+static inline int example_fitting(const example *e, const char *text, int *first, char *found,
+                                  size_t size)
 {
-    char *end, found[400] = "";
-    long number = strtol(text, &end, 10);
-    int i, strictness, fits = 0, first = 0;
-    if (end != text && !*end && number >= 0 && number < e->classes) return (int)number;
+    int i, strictness, fits = 0;
+    *first = -1, *found = 0;
     for (strictness = 2; strictness >= 0 && !fits; strictness--)
         for (i = 0; i < e->classes; i++) {
             size_t used = strlen(found);
             if (!example_fits(e->class_names[i], text, strictness)) continue;
-            if (!fits++) first = i;
-            if (fits < 10) snprintf(found + used, sizeof found - used, "%s%d %.32s",
-                                    used ? ", " : "", i, e->class_names[i]);
+            if (!fits++) *first = i;
+            if (fits < 10)
+                snprintf(found + used, size - used, "%s%d %.32s", used ? ", " : "", i,
+                         e->class_names[i]);
         }
+    return fits;
+}
+
+/* The number of a class given by number or name, of which the beginning of a word will do. */
+static inline int example_class(const example *e, const char *text)
+{
+    char *end, found[400];
+    long number = strtol(text, &end, 10);
+    int first, fits;
+    if (end != text && !*end && number >= 0 && number < e->classes) return (int)number;
+    fits = example_fitting(e, text, &first, found, sizeof found);
     if (fits > 1)
         example_fail(e, "\"%s\" could be %d classes: %s%s; say its number", text, fits, found,
                      fits < 10 ? "" : ", ...");

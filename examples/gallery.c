@@ -38,6 +38,7 @@ static const lesson lessons[] = {
     {"toybox", "The world", NULL},
     {"train", "Training",
      "--images 20000 --scenes 10000 --weights build/gallery/train.safetensors"},
+    {"custom", "A network of one's own", NULL},
     {"filters", "Filters", NULL},
     {"activations", "Activations", NULL},
     {"top_images", "Images that excite a unit", NULL},

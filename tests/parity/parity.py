@@ -105,9 +105,11 @@ def torchvision_net(name, **options): return lambda: getattr(torchvision.models,
 NETS = {
     "alexnet": (torchvision_net("alexnet"), IMAGENET, "features.11", "features.8", (79, 95), 224),
     "vgg16": (torchvision_net("vgg16"), IMAGENET, "features.29", "features.12", (48, 64), 224),
-    "vgg16_bn": (torchvision_net("vgg16_bn"), IMAGENET, "features.42", "features.17", (48, 64), 224),
+    "vgg16_bn": (torchvision_net("vgg16_bn"), IMAGENET, "features.42", "features.17", (48, 64),
+                 224),
     "vgg19": (torchvision_net("vgg19"), IMAGENET, "features.35", "features.12", (48, 64), 224),
-    "vgg19_bn": (torchvision_net("vgg19_bn"), IMAGENET, "features.51", "features.17", (48, 64), 224),
+    "vgg19_bn": (torchvision_net("vgg19_bn"), IMAGENET, "features.51", "features.17", (48, 64),
+                 224),
     "googlenet": (torchvision_net("googlenet", init_weights=False), HALF, "inception5b",
                   "inception4a", (64, 81), 224),
     "inception_v3": (torchvision_net("inception_v3", init_weights=False), HALF, "Mixed_7c",
@@ -207,6 +209,7 @@ class Kinks:
         numbers = x.transpose(0, 1).flatten(1).sort(1)[0]
         middles, gaps = (numbers[:, 1:] + numbers[:, :-1]) / 2, numbers.diff(dim=1)
         gaps[middles.abs() > 0.3 * numbers.std(1, keepdim=True)] = 0
+        if not gaps.numel(): return
         widest = gaps.argmax(1, keepdim=True)
         shift = -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0)
         before = Kinks.last.bias.clone()
@@ -222,7 +225,7 @@ class Kinks:
         y = Kinks.pool(x, k, s, p, dilation, ceil_mode, **other)
         if Kinks.mode == "settle":
             wide = F.pad(x, (p, p + s * ceil_mode) * 2, value=-math.inf)
-            least = (y - 5e-7 * x.std()).clamp(min=1e-30)
+            least = (y - 2e-6 * x.std()).clamp(min=1e-30)
             for i in range(k * k): # the very same number: it comes from one place, by two ways
                 corner = wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
                 if ((corner >= least) & (corner < y)).any(): raise Tie
@@ -249,7 +252,8 @@ class Observed:
     def keep(self, path, out): self.seen[path] = out
 
     def __call__(self, image):
-        mean, std = (torch.tensor(v, dtype=torch.float64).view(3, 1, 1) for v in (self.mean, self.std))
+        mean, std = (torch.tensor(v, dtype=torch.float64).view(3, 1, 1)
+                     for v in (self.mean, self.std))
         self.seen = {}
         return self.model((image - mean) / std)
 
@@ -310,7 +314,8 @@ def compare(name, seed, size, steps, folder):
     files = [os.path.join(folder, f) for f in ("weights.safetensors", "reference.safetensors")]
     save(files[0], weights), save(files[1], found, about)
     del model, weights, found
-    result = subprocess.run(["build/parity", name, str(seed), *files], capture_output=True, text=True)
+    result = subprocess.run(["build/parity", name, str(seed), *files], capture_output=True,
+                            text=True)
     lines = result.stdout.splitlines()
     print("\n".join(lines[:-1]), result.stderr.strip(), sep="", flush=True)
     if result.returncode not in (0, 1) or not lines: return 0, 1
