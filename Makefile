@@ -4,6 +4,7 @@
 #   make test       builds and runs all tests; the last line is the total
 #   make bench      times kernels and networks  make train    trains the examples' network anew
 #   make staircase  times a convolution from seven loops to all processors, step by step
+#   make parity     compares every network with PyTorch (QUICK=1: small images)
 #   make thumbs     makes README's pictures     make install PREFIX=/usr/local
 # With another compiler or other flags: make clean; make CC=clang CFLAGS="-O3 -std=gnu99"
 
@@ -37,7 +38,7 @@ build build/tests build/gallery build/peers: | $(FIRST)
 	@mkdir -p $@
 build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
-build/compare build/sanity_check: $(wildcard examples/*.c) # they include the other heatmaps
+build/compare build/custom build/sanity_check: $(wildcard examples/*.c) # they include heatmaps
 build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
 BENCHES = build/bench build/networks build/staircase
@@ -48,6 +49,8 @@ build/peers/onednn: LIBRARY = -ldnnl
 build/peers/openblas: LIBRARY = -lopenblas
 build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
 	@$(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY) 2>$@.log || echo 'without $@: see $@.log'
+build/parity: tests/parity/parity.c cnnvis.h tests/check.h $(wildcard examples/*.[ch]) | build
+	$(COMPILE) -Wno-unused-function
 build/make_gallery: examples/gallery.c cnnvis.h | build
 	$(COMPILE)
 
@@ -65,6 +68,13 @@ train: build/train
 bench: build/bench build/networks build/peers/onednn build/peers/openblas
 	env -u OMP_WAIT_POLICY build/bench --peers
 	env -u OMP_WAIT_POLICY build/networks
+# It needs Debian's python3-torch and python3-torchvision; NETS="resnet18 vgg16": these alone.
+parity: build/parity
+	PATH="/usr/bin:$$PATH" python3 tests/parity/parity.py $(if $(NETS),--net $(NETS)) \
+		$(if $(QUICK),--quick --seeds 1)
+# Every example on every network, with random weights; it takes half an hour.
+matrix: $(PROGRAMS)
+	@CC='$(CC)' sh tests/networks.sh $(NETS)
 staircase: build/staircase
 	build/staircase
 
@@ -89,4 +99,4 @@ clean:
 	rm -rf build
 always:
 .SECONDARY:
-.PHONY: all gallery thumbs train bench staircase test deps install clean always
+.PHONY: all gallery thumbs train bench parity matrix staircase test deps install clean always

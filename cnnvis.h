@@ -538,9 +538,10 @@ CNVDEF const char *cnv_safetensors_metadata(const cnv_safetensors *file, const c
 CNVDEF int cnv_safetensor_read(const cnv_safetensor *tensor, cnv_real *values, size_t count);
 CNVDEF void cnv_safetensors_close(cnv_safetensors *file);
 
-/* Gives every parameter of the network the tensor of its name and shape. All are checked before
-   any is changed. Tensors that have no place here are counted in unused_tensors. The file is read
-   into the parameters, or kept (by cnv_load, below). */
+/* Gives every parameter of the network the tensor of its name and shape (the weight of a linear
+   layer may be [out,C,H,W], too). All are checked before any is changed. Tensors that have no place
+   here are counted in unused_tensors. The file is read into the parameters, or kept (by cnv_load,
+   below). */
 CNVDEF int cnv_load_parsed(cnv_net *net, const cnv_safetensors *file);
 
 /* A PNM image in memory: P2 P3 P5 P6, 8 or 16 bit, comments. image [1,1 or 3,H,W] in [0,1]. */
@@ -5465,10 +5466,15 @@ static void cnv__param_shape(const cnv_param *param, size_t shape[4])
     shape[1] = (size_t)t->c, shape[2] = (size_t)t->h, shape[3] = (size_t)t->w;
 }
 
+/* A linear layer's inputs may be told apart in the file: [out,C,H,W] will do for [out,in]. */
 static int cnv__has_shape(const cnv_safetensor *tensor, const cnv_param *param)
 {
-    size_t shape[4];
+    size_t shape[4], inputs = 1;
+    int i;
     cnv__param_shape(param, shape);
+    for (i = 1; i < tensor->rank; i++) inputs *= tensor->shape[i];
+    if (param->rank == 2 && tensor->rank == 4)
+        return tensor->shape[0] == shape[0] && inputs == shape[1];
     return tensor->rank == param->rank &&
            !memcmp(tensor->shape, shape, (size_t)param->rank * sizeof *shape);
 }

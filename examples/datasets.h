@@ -51,7 +51,7 @@ static inline void dataset_append(const example *e, dataset *d, const cnv_tensor
     cnv_tensor square = {0};
     unsigned char *to;
     size_t i, bytes = dataset_image_bytes(d);
-    example_check(e, example_square(picture, d->side, &square));
+    example_check(e, example_square(e, picture, d->side, &square));
     dataset_grow(e, d, 1);
     to = d->pixels + (size_t)d->n * bytes;
     for (i = 0; i < bytes; i++) to[i] = (unsigned char)(255 * square.data[i] + 0.5f);

@@ -9,12 +9,19 @@
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
+#ifdef WITH_STB_IMAGE /* cc -DWITH_STB_IMAGE ...: --image reads JPEG and PNG, too */
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#include <stb/stb_image.h>
+#endif
 #define CNNVIS_STATIC /* the compiler drops what a program does not call */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "models.h"
+#include "photo.h"
 #include "toybox.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +120,7 @@ static inline const char *example_models(void)
     return names;
 }
 
-#define EXAMPLE_OPTIONS "net,weights,image,layer,class,seed,out"
+#define EXAMPLE_OPTIONS "net,weights,image,side,layer,class,seed,out"
 
 /* Checks that the arguments are pairs `--option value` of the common or the program's own options;
    prints the help if asked. */
@@ -126,6 +133,7 @@ static inline void example_options(const example *e, const char *about, const ch
                    "  --net      the network: %s\n"
                    "  --weights  its safetensors file (default: the one that comes along)\n"
                    "  --image    a picture (PPM or PGM; default: a scene drawn from the seed)\n"
+                   "  --side     of the square the network is shown (default: its own)\n"
                    "  --layer    a layer by name\n"
                    "  --class    a class by name or number (default: what the network answers)\n"
                    "  --seed     a whole number from 0 on (default 1)\n"
@@ -165,21 +173,33 @@ static inline const char *example_data(const char *name)
     return path;
 }
 
-/* The class names that `train` wrote into the weight file, one a line; else numbers. */
+/* The text of the model's file of class names, one a line; "" if there is none, or it is not found:
+   then classes have numbers. */
+static inline void example_names_file(const example *e, char *text, size_t size)
+{
+    const char *name = e->model->class_names;
+    FILE *file = name ? fopen(example_data(name), "rb") : NULL;
+    size_t length = file ? fread(text, 1, size - 1, file) : 0;
+    text[length] = 0;
+    if (file) fclose(file);
+}
+
+/* The class names that `train` wrote into the weight file; else the model's; else numbers. */
 static inline void example_class_names(example *e)
 {
     const char *names = cnv_safetensors_metadata(e->file, "classes");
     static char numbers[EXAMPLE_CLASSES][12], text[EXAMPLE_CLASSES * 64];
     char *next = text;
-    int i;
-    snprintf(text, sizeof text, "%s", names ? names : "");
-    for (e->classes = 0; names && *next && e->classes < EXAMPLE_CLASSES; e->classes++) {
-        e->class_names[e->classes] = next;
+    int i, known;
+    if (names) snprintf(text, sizeof text, "%s", names);
+    else example_names_file(e, text, sizeof text);
+    for (known = 0; *next && known < EXAMPLE_CLASSES; known++) {
+        e->class_names[known] = next;
         next += strcspn(next, "\n");
         if (*next) *next++ = 0;
     }
-    if (!names) e->classes = e->model->classes;
-    for (i = 0; !names && i < e->classes; i++) {
+    e->classes = names ? known : e->model->classes;
+    for (i = 0; i < e->classes && known != e->classes; i++) {
         snprintf(numbers[i], sizeof numbers[i], "class %d", i);
         e->class_names[i] = numbers[i];
     }
@@ -194,39 +214,91 @@ static inline const model *example_model(const example *e, const char *fallback)
     return found;
 }
 
-/* --weights, and --net, which `train` wrote into the weight file, too. */
-static inline void example_network(example *e)
+/* The model for pictures of --side, if that is asked for. */
+static inline const model *example_sized(const example *e)
+{
+    static model sized;
+    int side = (int)example_number(e, "side", e->model->side, 1, 4096);
+    if (side == e->model->side) return e->model;
+    sized = *e->model;
+    sized.resize = sized.resize * side / sized.side, sized.side = side;
+    return &sized;
+}
+
+/* --weights, and --net, which `train` wrote into the weight file, too; or a model of the program's
+   own, and its weights among the examples' data. */
+static inline void example_network(example *e, const model *own, const char *own_weights)
 {
     const char *weights = example_text(e, "weights", NULL), *name;
-    e->model = example_model(e, models[0].name);
-    if (!weights && e->model != &models[0])
+    if (own && example_text(e, "net", NULL))
+        example_fail(e, "this program has a network of its own: it takes no --net");
+    e->model = own ? own : example_model(e, models[0].name);
+    if (!weights && !own && e->model != &models[0])
         example_fail(e, "only the weights of %s come along: for %s say --weights", models[0].name,
                      e->model->name);
-    if (!weights) weights = example_data("toynet.safetensors");
+    if (!weights) weights = example_data(own ? own_weights : "toynet.safetensors");
     e->file = cnv_safetensors_open(weights);
     example_check(e, e->file != NULL);
     name = cnv_safetensors_metadata(e->file, "net");
-    if (name && model_find(name)) e->model = example_model(e, name);
+    if (name && !own && model_find(name)) e->model = example_model(e, name);
+    e->model = example_sized(e);
     example_class_names(e);
     e->net = cnv_net_new();
     example_check(e, e->net != NULL);
     e->logits = e->model->build(e->net, e->classes);
-    example_check(e, e->logits >= 0 && cnv_load(e->net, weights));
+    example_check(e, e->logits >= 0 && model_load(e->net, weights));
 }
 
-/* The number of a class given by name or number. */
+/* Whether a class name is `text` (strictness 2), or is but for capitals (1), or has a word that
+   begins so (0). */
+static inline int example_fits(const char *name, const char *text, int strictness)
+{
+    size_t i, k, length = strlen(text);
+    if (strictness == 2) return !strcmp(name, text);
+    for (i = 0; name[i]; i++) {
+        for (k = 0; k < length && tolower((unsigned char)name[i + k]) ==
+             tolower((unsigned char)text[k]);) k++;
+        if (k == length && length && (!strictness || (!i && !name[k])) &&
+            (!i || name[i - 1] == ' ' || name[i - 1] == '-')) return 1;
+    }
+    return 0;
+}
+
+/* How many classes a text fits, in the strictest way that it fits any; first: the first of them,
+   found: the first few with their numbers, "281 tabby, 282 tiger cat". */
+static inline int example_fitting(const example *e, const char *text, int *first, char *found,
+                                  size_t size)
+{
+    int i, strictness, fits = 0;
+    *first = -1, *found = 0;
+    for (strictness = 2; strictness >= 0 && !fits; strictness--)
+        for (i = 0; i < e->classes; i++) {
+            size_t used = strlen(found);
+            if (!example_fits(e->class_names[i], text, strictness)) continue;
+            if (!fits++) *first = i;
+            if (fits < 10)
+                snprintf(found + used, size - used, "%s%d %.32s", used ? ", " : "", i,
+                         e->class_names[i]);
+        }
+    return fits;
+}
+
+/* The number of a class given by number or name, of which the beginning of a word will do. */
 static inline int example_class(const example *e, const char *text)
 {
-    char *end;
+    char *end, found[400];
     long number = strtol(text, &end, 10);
-    int i;
-    for (i = 0; i < e->classes; i++)
-        if (!strcmp(text, e->class_names[i])) return i;
-    if (end == text || *end || number < 0 || number >= e->classes)
+    int first, fits;
+    if (end != text && !*end && number >= 0 && number < e->classes) return (int)number;
+    fits = example_fitting(e, text, &first, found, sizeof found);
+    if (fits > 1)
+        example_fail(e, "\"%s\" could be %d classes: %s%s; say its number", text, fits, found,
+                     fits < 10 ? "" : ", ...");
+    if (!fits)
         example_fail(e, "unknown class \"%s\": the network knows %d classes, from 0 \"%s\" to %d "
                      "\"%s\"", text, e->classes, e->class_names[0], e->classes - 1,
                      e->class_names[e->classes - 1]);
-    return (int)number;
+    return first;
 }
 
 /* Which of n numbers is the greatest. */
@@ -244,22 +316,17 @@ static inline int example_answer(const example *e, int n)
     return example_greatest(e->net->nodes[e->logits].out.data + n * e->classes, e->classes);
 }
 
-/* The middle square of a picture of any size, as three channels of side x side. */
-static inline int example_square(const cnv_tensor *picture, int side, cnv_tensor *square)
+/* A picture of any size as the network wants it; side: of the square that comes of it. */
+static inline int example_square(const example *e, const cnv_tensor *picture, int side,
+                                 cnv_tensor *square)
 {
-    int small = picture->h < picture->w ? picture->h : picture->w, c, y;
-    int top = (picture->h - small) / 2, left = (picture->w - small) / 2;
-    cnv_tensor crop = {0};
-    int ok = cnv_tensor_resize(&crop, 1, 3, small, small);
-    for (c = 0; ok && c < 3; c++) {
-        cnv_tensor from = cnv_tensor_channel(picture, 0, picture->c == 3 ? c : 0);
-        cnv_tensor to = cnv_tensor_channel(&crop, 0, c);
-        for (y = 0; y < small; y++)
-            memcpy(to.data + y * small, from.data + (top + y) * picture->w + left,
-                   (size_t)small * sizeof(float));
-    }
-    ok = ok && cnv_resize(&crop, side, side, square);
-    cnv_tensor_free(&crop);
+    int less = picture->h < picture->w ? picture->h : picture->w, ok;
+    cnv_tensor middle = {0};
+    if (e->model && e->model->resize != e->model->side)
+        return photo_square(picture, e->model, side, square);
+    ok = photo_crop(picture, (picture->h - less) / 2, (picture->w - less) / 2, less, &middle) &&
+         cnv_resize(&middle, side, side, square);
+    cnv_tensor_free(&middle);
     return ok;
 }
 
@@ -271,7 +338,7 @@ static inline void example_picture(example *e)
     cnv_tensor picture = {0};
     if (path) {
         example_check(e, cnv_image_load(path, &picture) &&
-                         example_square(&picture, side, &e->image) &&
+                         example_square(e, &picture, side, &e->image) &&
                          cnv_forward(e->net, &e->image, CNV_ALL));
         cnv_tensor_free(&picture);
         e->predicted = example_answer(e, 0);
@@ -314,21 +381,6 @@ static inline example example_start(int argc, char **argv, const char *about, co
     return e;
 }
 
-/* Options, network, image, class and layer. `own` lists the program's own options, "steps,size";
-   `layer` is its own default, NULL for the model's last convolution. */
-static inline example example_begin(int argc, char **argv, const char *about, const char *layer,
-                                    const char *own)
-{
-    example e = example_start(argc, argv, about, own, "");
-    const char *want = example_text(&e, "class", NULL);
-    example_network(&e);
-    example_picture(&e);
-    e.class_id = want ? example_class(&e, want) : e.predicted;
-    e.layer = cnv_find(e.net, example_text(&e, "layer", layer ? layer : e.model->last_conv));
-    example_check(&e, e.layer >= 0);
-    return e;
-}
-
 /* P(class) for the image of the last cnv_forward. */
 static inline double example_probability(const example *e, int class_id)
 {
@@ -337,6 +389,54 @@ static inline double example_probability(const example *e, int class_id)
     int c;
     for (c = 0; c < e->classes; c++) sum += exp((double)logits[c] - (double)logits[class_id]);
     return 1 / sum;
+}
+
+/* "tabby 0.62, tiger cat 0.31, ...": what the network answers, by P, the first five. */
+static inline void example_top(const example *e)
+{
+    const float *logits = e->net->nodes[e->logits].out.data;
+    int i, c, best, last = -1;
+    for (i = 0; i < 5 && i < e->classes; i++, last = best) {
+        for (c = 0, best = -1; c < e->classes; c++) /* the greatest after the last */
+            if ((last < 0 || logits[c] < logits[last] || (logits[c] == logits[last] && c > last)) &&
+                (best < 0 || logits[c] > logits[best])) best = c;
+        if (best < 0) break; /* NaN */
+        printf("%s%s %.2f", i ? ", " : "answer: ", e->class_names[best],
+               example_probability(e, best));
+    }
+    printf("\n");
+}
+
+/* Options, network, image, class and layer. own_model, own_weights: see example_network. */
+static inline example example_begin_with(int argc, char **argv, const char *about,
+                                         const char *layer, const char *own,
+                                         const model *own_model, const char *own_weights)
+{
+    example e = example_start(argc, argv, about, own, "");
+    const char *want = example_text(&e, "class", NULL);
+    example_network(&e, own_model, own_weights);
+    example_picture(&e);
+    if (!e.has_scene) example_top(&e);
+    e.class_id = want ? example_class(&e, want) : e.predicted;
+    e.layer = cnv_find(e.net, example_text(&e, "layer", layer ? layer : e.model->last_conv));
+    example_check(&e, e.layer >= 0);
+    return e;
+}
+
+/* The same for a program's usual needs. `own` lists its own options, "steps,size"; `layer` is its
+   own default, NULL for the model's last convolution. */
+static inline example example_begin(int argc, char **argv, const char *about, const char *layer,
+                                    const char *own)
+{
+    return example_begin_with(argc, argv, about, layer, own, NULL, NULL);
+}
+
+/* For a program with a model of its own, that is not in the table, and weights for it in data/. */
+static inline example example_begin_own(int argc, char **argv, const char *about,
+                                        const model *own_model, const char *own_weights,
+                                        const char *own)
+{
+    return example_begin_with(argc, argv, about, NULL, own, own_model, own_weights);
 }
 
 static inline void example_save(const example *e, const cnv_tensor *picture)

@@ -37,6 +37,7 @@ typedef struct {
 static const lesson lessons[] = {
     {"toybox", "The world", NULL},
     {"train", "Training", "--show examples/data/toynet.safetensors"},
+    {"custom", "A network of one's own", NULL},
     {"filters", "Filters", NULL},
     {"activations", "Activations", NULL},
     {"top_images", "Images that excite a unit", NULL},

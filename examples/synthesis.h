@@ -304,7 +304,7 @@ static inline int synthesis_guide_load(const example *e, int node, synthesis_gui
     const char *path = example_text(e, "guide", NULL);
     cnv_tensor file = {0};
     int ok = path ? cnv_image_load(path, &file) &&
-                        example_square(&file, e->model->side, &guide->image)
+                        example_square(e, &file, e->model->side, &guide->image)
                   : cnv_tensor_copy(&e->image, &guide->image);
     cnv_tensor_free(&file);
     return ok && synthesis_guide_of(e->net, node, guide);

@@ -707,7 +707,7 @@ static unsigned char *typed_image(const char *last, size_t last_bytes, size_t *c
     snprintf(header, sizeof header,
              "{\"conv.weight\":{\"dtype\":\"F16\",\"shape\":[2,3,2,2],\"data_offsets\":[0,48]},"
              "\"conv.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[48,56]},"
-             "\"fc.weight\":{\"dtype\":\"BF16\",\"shape\":[4,8],\"data_offsets\":[56,120]},"
+             "\"fc.weight\":{\"dtype\":\"BF16\",\"shape\":[4,2,2,2],\"data_offsets\":[56,120]},"
              "\"\\\"odd\\\"\\\\\\n\\u0001 \\u00e4\\ud83d\\udc3b/{}:\":{%s},"
              "\"steps\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[%d,%d]}} ",
              last, 120 + (int)last_bytes, 128 + (int)last_bytes);
@@ -746,7 +746,7 @@ static void test_refused_weights(void)
 {
     static const char header[] =
         "{\"conv.weight\":{\"dtype\":\"F32\",\"shape\":[2,3,2,1],\"data_offsets\":[0,48]},"
-        "\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[4,8,1,1],\"data_offsets\":[48,176]},"
+        "\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[8,4,1,1],\"data_offsets\":[48,176]},"
         "\"features.0.weight\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[176,180]},"
         "\"features.0.bias\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[180,184]}}";
     size_t count;

@@ -1,7 +1,8 @@
-/* Proves that the networks of examples/models.h are the published ones: each parameter has the name
-   and the shape that torchvision gives it, and images of 224 x 224 become 1000 logits by way of
-   maps of the papers' sizes. With random weights, both ways give finite numbers, and the pixels'
-   gradient foretells how the logits change. */
+/* Proves that the networks of examples/models.h are the published ones: all parameters have the
+   names and the shapes of torchvision's files (Xception: timm's), and images of the published size
+   become logits by way of maps of the papers' sizes. With random weights, both ways give finite
+   numbers, and the pixels' gradient foretells how the logits change. tests/parity compares the
+   numbers with PyTorch's. */
 #include "memory.h"
 
 #define CNNVIS_IMPLEMENTATION
@@ -9,98 +10,53 @@
 
 #include "check.h"
 
-/* ---- What torchvision's state_dict() says of the layers, in its order ----
-
-   "layer KxCxRxS" or "layer OUTxIN" stands for layer.weight and layer.bias, in GoogLeNet for
-   layer.conv.weight and the four parameters of layer.bn (its fc excepted). */
-
-static const char alexnet[] =
-    "features.0 64x3x11x11 features.3 192x64x5x5 features.6 384x192x3x3 features.8 256x384x3x3 "
-    "features.10 256x256x3x3 classifier.1 4096x9216 classifier.4 4096x4096 "
-    "classifier.6 1000x4096";
-
-static const char vgg19[] =
-    "features.0 64x3x3x3 features.2 64x64x3x3 features.5 128x64x3x3 features.7 128x128x3x3 "
-    "features.10 256x128x3x3 features.12 256x256x3x3 features.14 256x256x3x3 "
-    "features.16 256x256x3x3 features.19 512x256x3x3 features.21 512x512x3x3 "
-    "features.23 512x512x3x3 features.25 512x512x3x3 features.28 512x512x3x3 "
-    "features.30 512x512x3x3 features.32 512x512x3x3 features.34 512x512x3x3 "
-    "classifier.0 4096x25088 classifier.3 4096x4096 classifier.6 1000x4096";
-
-static const char googlenet[] =
-    "conv1 64x3x7x7 conv2 64x64x1x1 conv3 192x64x3x3 inception3a.branch1 64x192x1x1 "
-    "inception3a.branch2.0 96x192x1x1 inception3a.branch2.1 128x96x3x3 "
-    "inception3a.branch3.0 16x192x1x1 inception3a.branch3.1 32x16x3x3 "
-    "inception3a.branch4.1 32x192x1x1 inception3b.branch1 128x256x1x1 "
-    "inception3b.branch2.0 128x256x1x1 inception3b.branch2.1 192x128x3x3 "
-    "inception3b.branch3.0 32x256x1x1 inception3b.branch3.1 96x32x3x3 "
-    "inception3b.branch4.1 64x256x1x1 inception4a.branch1 192x480x1x1 "
-    "inception4a.branch2.0 96x480x1x1 inception4a.branch2.1 208x96x3x3 "
-    "inception4a.branch3.0 16x480x1x1 inception4a.branch3.1 48x16x3x3 "
-    "inception4a.branch4.1 64x480x1x1 inception4b.branch1 160x512x1x1 "
-    "inception4b.branch2.0 112x512x1x1 inception4b.branch2.1 224x112x3x3 "
-    "inception4b.branch3.0 24x512x1x1 inception4b.branch3.1 64x24x3x3 "
-    "inception4b.branch4.1 64x512x1x1 inception4c.branch1 128x512x1x1 "
-    "inception4c.branch2.0 128x512x1x1 inception4c.branch2.1 256x128x3x3 "
-    "inception4c.branch3.0 24x512x1x1 inception4c.branch3.1 64x24x3x3 "
-    "inception4c.branch4.1 64x512x1x1 inception4d.branch1 112x512x1x1 "
-    "inception4d.branch2.0 144x512x1x1 inception4d.branch2.1 288x144x3x3 "
-    "inception4d.branch3.0 32x512x1x1 inception4d.branch3.1 64x32x3x3 "
-    "inception4d.branch4.1 64x512x1x1 inception4e.branch1 256x528x1x1 "
-    "inception4e.branch2.0 160x528x1x1 inception4e.branch2.1 320x160x3x3 "
-    "inception4e.branch3.0 32x528x1x1 inception4e.branch3.1 128x32x3x3 "
-    "inception4e.branch4.1 128x528x1x1 inception5a.branch1 256x832x1x1 "
-    "inception5a.branch2.0 160x832x1x1 inception5a.branch2.1 320x160x3x3 "
-    "inception5a.branch3.0 32x832x1x1 inception5a.branch3.1 128x32x3x3 "
-    "inception5a.branch4.1 128x832x1x1 inception5b.branch1 384x832x1x1 "
-    "inception5b.branch2.0 192x832x1x1 inception5b.branch2.1 384x192x3x3 "
-    "inception5b.branch3.0 48x832x1x1 inception5b.branch3.1 128x48x3x3 "
-    "inception5b.branch4.1 128x832x1x1 fc 1000x1024";
-
 /* ---- Names and shapes ---- */
 
+/* FNV-1a of a text, from the one before. */
+static uint64_t fingerprint(uint64_t hash, const char *text)
+{
+    for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash;
+}
+
+/* "conv1.weight 64x3x7x7", as printed by
+   `for k, v in model.state_dict().items(): print(k, "x".join(map(str, v.shape)))` */
+static uint64_t param_fingerprint(const cnv_param *param)
+{
+    const cnv_tensor *t = &param->value;
+    char text[CNV_NAME_SIZE + 64];
+    size_t length = (size_t)snprintf(text, sizeof text, "%s %d", param->name,
+                                     param->rank == 1 ? t->c : t->n);
+    if (param->rank > 1)
+        length += (size_t)snprintf(text + length, sizeof text - length, "x%d", t->c);
+    if (param->rank > 2) snprintf(text + length, sizeof text - length, "x%dx%d", t->h, t->w);
+    return fingerprint(0xcbf29ce484222325u, text);
+}
+
 typedef struct {
-    const cnv_net *net;
-    int next; /* the parameter that is to be looked at */
-} reader;
+    const char *name;
+    int params;             /* in torchvision's file, but for num_batches_tracked and side heads */
+    size_t numbers;         /* in all of them */
+    uint64_t sum;           /* of their fingerprints, so that their order does not matter */
+    const char *last;       /* the node that the classifier reads, pooled */
+    int channels, side;     /* its output for images of the size it was made for */
+    int least;              /* a small image that will do */
+} published;
 
-/* The next parameter is called layer + what, and has this shape. */
-static void check_param(reader *r, const char *layer, const char *what, int rank, int n, int c,
-                        int h, int w)
+static void check_parameters(const cnv_net *net, const published *p)
 {
-    const cnv_param *param = r->net->params + r->next;
-    char name[2 * CNV_NAME_SIZE];
-    snprintf(name, sizeof name, "%s%s", layer, what);
-    CHECK(r->next < r->net->param_count, "%s is missing", name);
-    if (r->next++ >= r->net->param_count) return;
-    CHECK(!strcmp(param->name, name), "%s should be %s", param->name, name);
-    CHECK(param->rank == rank && param->value.n == n && param->value.c == c &&
-              param->value.h == h && param->value.w == w,
-          "%s: rank %d, %d x %d x %d x %d, should be rank %d, %d x %d x %d x %d", name,
-          param->rank, param->value.n, param->value.c, param->value.h, param->value.w, rank, n, c,
-          h, w);
-}
-
-static void check_layer(reader *r, const char *layer, const char *shape, int with_norm)
-{
-    static const char *const norm[] = {".bn.weight", ".bn.bias", ".bn.running_mean",
-                                       ".bn.running_var"};
-    int n = 0, c = 0, h = 1, w = 1, i, rank = sscanf(shape, "%dx%dx%dx%d", &n, &c, &h, &w);
-    with_norm = with_norm && rank == 4;
-    check_param(r, layer, with_norm ? ".conv.weight" : ".weight", rank, n, c, h, w);
-    if (!with_norm) check_param(r, layer, ".bias", 1, 1, n, 1, 1);
-    for (i = 0; with_norm && i < 4; i++) check_param(r, layer, norm[i], 1, 1, n, 1, 1);
-}
-
-static void check_parameters(const cnv_net *net, const char *list, int with_norm)
-{
-    char layer[CNV_NAME_SIZE], shape[32];
-    reader r = {net, 0};
-    int length;
-    for (; sscanf(list, "%63s %31s%n", layer, shape, &length) == 2; list += length)
-        check_layer(&r, layer, shape, with_norm);
-    CHECK(r.next > 15 && r.next == net->param_count, "%d parameters, should be %d",
-          net->param_count, r.next);
+    size_t numbers = 0;
+    uint64_t sum = 0;
+    int i;
+    for (i = 0; i < net->param_count; i++) {
+        numbers += cnv_tensor_size(&net->params[i].value);
+        sum += param_fingerprint(&net->params[i]);
+    }
+    CHECK(net->param_count == p->params, "%s: %d parameters, should be %d", p->name,
+          net->param_count, p->params);
+    CHECK(numbers == p->numbers, "%s: %lu numbers, should be %lu", p->name, (unsigned long)numbers,
+          (unsigned long)p->numbers);
+    CHECK(sum == p->sum, "%s: other names or shapes than published", p->name);
 }
 
 /* ---- Numbers ---- */
@@ -117,7 +73,8 @@ static void draw_weights(cnv_net *net)
     for (k = 0; k < PERIOD; k++) numbers[k] = 2 * (float)cnv_uniform(&rng) - 1;
     for (i = 0; i < net->param_count; i++) {
         cnv_tensor *value = &net->params[i].value;
-        float scale = (float)sqrt(6.0 * value->n / (double)cnv_tensor_size(value));
+        double gain = value->c == 1 ? 3 : 6; /* no ReLU follows those of one channel, in Xception */
+        float scale = (float)sqrt(gain * value->n / (double)cnv_tensor_size(value));
         if (net->params[i].rank == 1) continue; /* biases 0, norms 1 and 0: as they are */
         size = cnv_tensor_size(value);
         for (k = 0; k < size; k++) value->data[k] = scale * numbers[k % PERIOD];
@@ -184,14 +141,6 @@ static void check_slope(cnv_net *net, int logits, cnv_tensor *image)
 
 /* ---- A network ---- */
 
-typedef struct {
-    const char *name, *list;
-    int with_norm;
-    const char *last;       /* the node that the classifier reads, pooled */
-    int channels, side;     /* its output for images of 224 x 224 */
-    int least;              /* a small image that will do */
-} published;
-
 static void check_network(const published *p)
 {
     const model *found = model_find(p->name);
@@ -202,15 +151,15 @@ static void check_network(const published *p)
     logits = found->build(net, found->classes), last = cnv_find(net, p->last);
     CHECK(logits == net->count - 1 && last >= 0, "%s: %s", p->name, cnv_error());
     CHECK(cnv_find(net, found->last_conv) >= 0, "%s", cnv_error());
-    check_parameters(net, p->list, p->with_norm);
+    check_parameters(net, p);
     draw_weights(net);
     draw_image(&image, found->side);
     CHECK(cnv_forward(net, &image, CNV_ALL), "%s: %s", p->name, cnv_error());
     CHECK(net->nodes[last].out.c == p->channels && net->nodes[last].out.h == p->side &&
               net->nodes[last].out.w == p->side, "%s: %d x %d x %d at %s", p->name,
           net->nodes[last].out.c, net->nodes[last].out.h, net->nodes[last].out.w, p->last);
-    CHECK(net->nodes[logits].out.c == 1000 && cnv_tensor_size(&net->nodes[logits].out) == 1000,
-          "%s: %d logits", p->name, net->nodes[logits].out.c);
+    CHECK((int)cnv_tensor_size(&net->nodes[logits].out) == found->classes, "%s: %d logits", p->name,
+          net->nodes[logits].out.c);
     CHECK(fabs(objective(net, logits)) < 1e6, "%s: %g", p->name, objective(net, logits));
     draw_image(&image, p->least);
     CHECK(cnv_forward(net, &image, CNV_ALL), "%s: %s", p->name, cnv_error());
@@ -223,12 +172,21 @@ static void check_network(const published *p)
 int main(void)
 {
     static const published networks[] = {
-        {"alexnet", alexnet, 0, "pool3", 256, 6, 63},
-        {"vgg19", vgg19, 0, "pool5", 512, 7, 32},
-        {"googlenet", googlenet, 1, "inception5b", 1024, 7, 64},
+        {"alexnet", 16, 61100840, 0xc7979e80471711f3u, "pool3", 256, 6, 63},
+        {"vgg16", 32, 138357544, 0xb93def74f3d55ed7u, "pool5", 512, 7, 32},
+        {"vgg16_bn", 84, 138374440, 0xd0b9cfe45490a2d6u, "pool5", 512, 7, 32},
+        {"vgg19", 38, 143667240, 0x556824a944bee9fbu, "pool5", 512, 7, 32},
+        {"vgg19_bn", 102, 143689256, 0xf2f582ba6d8d6537u, "pool5", 512, 7, 32},
+        {"googlenet", 287, 6639464, 0xdd6e42239ff5feefu, "inception5b", 1024, 7, 64},
+        {"inception_v3", 472, 23869000, 0x4e13ece4d8bbbb40u, "Mixed_7c", 2048, 8, 75},
+        {"resnet18", 102, 11699112, 0x59ab6d1cc7410e99u, "layer4.1", 512, 7, 32},
+        {"resnet50", 267, 25610152, 0xe16d55b34f8dbb69u, "layer4.2", 2048, 7, 32},
+        {"xception", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
+        {"xception_keras", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
+        {"cats_vs_dogs", 12, 999999, 0, "conv2d_4", 256, 7, 180},
     };
     int i;
-    for (i = 0; i < 3; i++) check_network(&networks[i]);
+    for (i = 0; i < (int)(sizeof networks / sizeof *networks); i++) check_network(&networks[i]);
     CHECK(memory_live == 0, "%ld blocks were never freed", memory_live);
     return check_report();
 }

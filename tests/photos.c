@@ -1,0 +1,174 @@
+/* Proves that photos come to the networks as torchvision prepares them, that class names find their
+   numbers, that weight files under other names load, and that the model of examples/custom.c is the
+   toynet. */
+#define EXAMPLE_NO_MAIN
+#include "../examples/custom.c"
+#include "check.h"
+
+/* ---- Photos: beside torchvision 0.14.1, from a pattern that both can write down ----
+
+   pic = torch.tensor([[[(x*7 + y*13 + x*y*3 + c*50) % 101 / 100 for x in range(w)]
+                        for y in range(h)] for c in range(3)])
+   y = center_crop(resize(pic, resize, antialias=True), crop) */
+
+typedef struct {
+    int h, w, resize, crop;
+    double pixel[6], mean; /* at the places below; of all */
+} prepared;
+
+static void draw_pattern(cnv_tensor *picture, int h, int w)
+{
+    int c, y, x;
+    CHECK(cnv_tensor_resize(picture, 1, 3, h, w), "%s", cnv_error());
+    for (c = 0; c < 3; c++)
+        for (y = 0; y < h; y++)
+            for (x = 0; x < w; x++)
+                picture->data[(c * h + y) * w + x] =
+                    (float)((x * 7 + y * 13 + x * y * 3 + c * 50) % 101) / 100;
+}
+
+static void test_photos(void)
+{
+    static const prepared cases[3] = {
+        {37, 53, 24, 16, {0.464599, 0.604952, 0.52834, 0.645586, 0.527759, 0.259565}, 0.503162},
+        {61, 40, 16, 13, {0.478279, 0.403245, 0.462086, 0.56798, 0.523451, 0.530463}, 0.501885},
+        {9, 12, 20, 18, {0.141413, 0.572298, 0.507096, 0.554635, 0.656779, 0.496404}, 0.475933},
+    };
+    cnv_tensor picture = {0}, square = {0};
+    int i, k;
+    for (i = 0; i < 3; i++) {
+        const prepared *p = &cases[i];
+        int last = p->crop - 1, half = p->crop / 2;
+        int places[6][3] = {{0}, {0, 5, 7}, {1, 0, 0}, {1, 3, 0}, {2, 0, 0}, {2, 0, 0}};
+        model m = {"any", NULL, 0, 0, 1000, "", NULL};
+        double mean = 0;
+        places[2][1] = places[3][2] = places[5][1] = places[5][2] = last;
+        places[4][1] = places[4][2] = half;
+        m.side = p->crop, m.resize = p->resize;
+        draw_pattern(&picture, p->h, p->w);
+        CHECK(photo_square(&picture, &m, m.side, &square), "%s", cnv_error());
+        for (k = 0; k < 3 * p->crop * p->crop; k++)
+            mean += (double)square.data[k] / (3 * p->crop * p->crop);
+        CHECK(fabs(mean - p->mean) < 2e-6, "%d x %d: mean %f, not %f", p->h, p->w, mean, p->mean);
+        for (k = 0; k < 6; k++) {
+            double v = (double)square.data[(places[k][0] * p->crop + places[k][1]) * p->crop +
+                                           places[k][2]];
+            CHECK(fabs(v - p->pixel[k]) < 2e-6, "%d x %d, place %d: %f, not %f", p->h, p->w, k, v,
+                  p->pixel[k]);
+        }
+    }
+    cnv_tensor_free(&picture), cnv_tensor_free(&square);
+}
+
+/* A constant stays what it is; a gray picture becomes three channels; Keras squeezes all of it. */
+static void test_simple_photos(void)
+{
+    cnv_tensor picture = {0}, square = {0};
+    model m = {"any", NULL, 12, 0, 1000, "", NULL};
+    int i;
+    CHECK(cnv_tensor_resize(&picture, 1, 1, 31, 77), "%s", cnv_error());
+    for (i = 0; i < 31 * 77; i++) picture.data[i] = (float)(i % 77) / 76;
+    CHECK(photo_square(&picture, &m, 12, &square), "%s", cnv_error());
+    CHECK(square.c == 3 && square.h == 12 && square.data[0] < 0.06f && square.data[11] > 0.94f,
+          "squeezed: from %g to %g", (double)square.data[0], (double)square.data[11]);
+    m.resize = 12;
+    CHECK(photo_square(&picture, &m, 12, &square), "%s", cnv_error());
+    CHECK(square.data[0] > 0.25f && square.data[11] < 0.75f, "the middle: from %g to %g",
+          (double)square.data[0], (double)square.data[11]);
+    cnv_tensor_fill(&picture, 0.25);
+    CHECK(photo_square(&picture, &m, 24, &square) && square.h == 24, "%s", cnv_error());
+    for (i = 0; i < 3 * 24 * 24; i++)
+        CHECK(fabsf(square.data[i] - 0.25f) < 1e-6f, "%g", (double)square.data[i]);
+    cnv_tensor_free(&picture), cnv_tensor_free(&square);
+}
+
+/* ---- Names ---- */
+
+static void fits(const example *e, const char *text, int count, int first)
+{
+    char found[400];
+    int which, n = example_fitting(e, text, &which, found, sizeof found);
+    CHECK(n == count && which == first, "\"%s\": %d, first %d (%s)", text, n, which, found);
+    if (n == 1) CHECK(example_class(e, text) == first, "\"%s\"", text);
+}
+
+static void test_class_names(void)
+{
+    example e;
+    cnv_safetensors *empty = cnv_safetensors_parse("\2\0\0\0\0\0\0\0{}", 10);
+    CHECK(empty != NULL, "%s", cnv_error());
+    memset(&e, 0, sizeof e);
+    e.program = "photos", e.file = empty, e.model = model_find("alexnet");
+    example_class_names(&e);
+    CHECK(e.classes == 1000 && !strcmp(e.class_names[0], "tench") &&
+              !strcmp(e.class_names[999], "toilet tissue"), "%s", e.class_names[999]);
+    fits(&e, "tabby", 1, 281), fits(&e, "Tabby", 1, 281), fits(&e, "tab", 4, 281);
+    fits(&e, "egyptian", 1, 285), fits(&e, "Siamese cat", 1, 284), fits(&e, "ostr", 1, 9);
+    fits(&e, "tiger", 1, 292);                                 /* not tiger cat: it is all of it */
+    fits(&e, "cardigan", 1, 474), fits(&e, "Cardigan", 1, 264); /* a jacket; a dog */
+    fits(&e, "labrador", 1, 208), fits(&e, "abby", 0, -1), fits(&e, "", 0, -1);
+    CHECK(example_class(&e, "7") == 7, "a number");
+    fits(&e, "retriever", 5, 205);
+    e.model = model_find("cats_vs_dogs");
+    example_class_names(&e);
+    CHECK(e.classes == 2 && !strcmp(e.class_names[1], "dog"), "%s", e.class_names[1]);
+    e.model = model_find("toynet");
+    example_class_names(&e);
+    CHECK(e.classes == 12 && !strcmp(e.class_names[11], "class 11"), "%s", e.class_names[11]);
+    cnv_safetensors_close(empty);
+}
+
+/* ---- Weights ---- */
+
+/* Every layer's name begins with `alias` in place of `layer`; all must be found again. */
+static void test_other_names(const char *layer, const char *alias)
+{
+    const char *path = "build/photos_test.safetensors";
+    cnv_net *net = cnv_net_new(), *other = cnv_net_new();
+    int i, renamed = 0, same = 1;
+    CHECK(net && other && model_smallnet(net, 12) >= 0 && model_smallnet(other, 12) >= 0 &&
+              cnv_init(net, 1) && cnv_init(other, 2), "%s", cnv_error());
+    for (i = 0; i < net->param_count; i++) {
+        char name[CNV_NAME_SIZE];
+        if (strncmp(net->params[i].name, layer, strlen(layer))) continue;
+        snprintf(name, sizeof name, "%s%.40s", alias, net->params[i].name + strlen(layer));
+        strcpy(net->params[i].name, name), renamed++;
+    }
+    CHECK(renamed && cnv_save(net, path, NULL), "%s", cnv_error());
+    CHECK(model_load(other, path) == !strcmp(alias, "module."), "from \"%s\" to \"%s\": %s", layer,
+          alias, cnv_error());
+    for (i = 0; i < net->param_count; i++)
+        same = same && net->params[i].value.data[0] == other->params[i].value.data[0];
+    CHECK(same == !strcmp(alias, "module."), "weights of \"%s\"", alias);
+    cnv_net_free(net), cnv_net_free(other);
+    remove(path);
+}
+
+/* What custom.c describes is the toynet, to the last bit. */
+static void test_custom(void)
+{
+    const char *weights = example_data("toynet.safetensors");
+    cnv_net *own = cnv_net_new(), *toynet = cnv_net_new();
+    cnv_tensor image = {0};
+    int i, ok = own && toynet && custom_net(own, 12) >= 0 && model_toynet(toynet, 12) >= 0 &&
+                cnv_load(own, weights) && cnv_load(toynet, weights);
+    draw_pattern(&image, 64, 64);
+    CHECK(ok && cnv_forward(own, &image, CNV_ALL) && cnv_forward(toynet, &image, CNV_ALL), "%s",
+          cnv_error());
+    for (i = 0; ok && i < 12; i++)
+        CHECK(own->nodes[own->count - 1].out.data[i] ==
+                  toynet->nodes[toynet->count - 1].out.data[i], "logit %d", i);
+    cnv_net_free(own), cnv_net_free(toynet), cnv_tensor_free(&image);
+}
+
+int main(void)
+{
+    test_photos();
+    test_simple_photos();
+    test_class_names();
+    test_other_names("", "module.");
+    test_other_names("conv1", "somewhere");
+    test_custom();
+    (void)custom_model;
+    return check_report();
+}
