@@ -69,7 +69,8 @@ staircase: build/staircase
 # One after the other: a failing cell stops it. Pictures and numbers in the files are replaced.
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 notebooks: | build/notebooks
-	@cd notebooks && export PYTHONDONTWRITEBYTECODE=1 && for book in $(notdir $(NOTEBOOKS)); do \
+	@cd notebooks && export PYTHONDONTWRITEBYTECODE=1 PYDEVD_DISABLE_FILE_VALIDATION=1 && \
+		for book in $(notdir $(NOTEBOOKS)); do \
 		jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 			--ExecutePreprocessor.record_timing=False $$book && \
 		jupyter nbconvert --log-level WARN --to html --output-dir ../build/notebooks $$book && \

@@ -8,7 +8,6 @@
     %%c --name lesson.c               compile this cell now, and link it with all later ones
 
 Programs run in ../build, so that #include "../cnnvis.h" is right. CC names another compiler."""
-import argparse
 import os
 import shlex
 import signal
@@ -19,9 +18,6 @@ from IPython.core.error import UsageError
 from IPython.display import Image, display
 
 build = Path(__file__).resolve().parent.parent / "build"
-options = argparse.ArgumentParser(prog="%%c", add_help=False)
-for option in ("--name", "--flags", "--args"):
-    options.add_argument(option, default="")
 linked = []  # what cells with a name in .c were compiled to
 
 
@@ -37,20 +33,24 @@ def run(*command):
 
 
 def c(line, cell):
-    words = options.parse_args(shlex.split(line))
-    source = Path(words.name or "cell.c").name
+    words = shlex.split(line)
+    options = dict(zip(words[::2], words[1::2]))
+    if len(words) % 2 or not {"--name", "--flags", "--args"}.issuperset(options):
+        raise UsageError("%%c has the options --name FILE, --flags \"...\" and --args \"...\"")
+    kept = "--name" in options
+    source = Path(options.get("--name", "cell.c")).name
     build.mkdir(exist_ok=True)
     (build / source).write_text(f'#line 2 "{source}"\n{cell}', encoding="utf-8")  # line 1: the %%c
-    made = source[:-2] + (".o" if words.name else "")
+    made = source[:-2] + (".o" if kept else "")
     compile = [*shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Wno-unused-function",
-               "-I/opt/homebrew/include", source, *shlex.split(words.flags), "-o", made]
-    if source.endswith(".c") and words.name:
+               "-I/opt/homebrew/include", source, *shlex.split(options.get("--flags", "")), "-o", made]
+    if kept and source.endswith(".c"):
         run(*compile, "-c")
         linked[:] = [o for o in linked if o != made] + [made]
-    elif not words.name:
+    elif not kept:
         run(*compile, *linked, "-lm")
         before = {png: png.stat().st_mtime_ns for png in build.glob("*.png")}
-        run("./cell", *shlex.split(words.args))
+        run("./cell", *shlex.split(options.get("--args", "")))
         for png in sorted(build.glob("*.png"), key=lambda png: png.stat().st_mtime_ns):
             if png.stat().st_mtime_ns != before.get(png):
                 display(Image(data=png.read_bytes()))
