@@ -6,6 +6,7 @@
 #   make staircase  times a convolution from seven loops to all processors, step by step
 #   make parity     compares every network with PyTorch (QUICK=1: small images)
 #   make thumbs     makes README's pictures     make install PREFIX=/usr/local
+#   make notebook-deps notebooks   runs the notebooks anew, and makes pages of them: build/notebooks
 # With another compiler or other flags: make clean; make CC=clang CFLAGS="-O3 -std=gnu99"
 
 CC = cc
@@ -21,7 +22,7 @@ all: $(PROGRAMS)
 
 # As many jobs at once as there are processors (`make -j1`: one); but clean and deps come first.
 MAKEFLAGS += $(if $(filter clean,$(MAKECMDGOALS)),,-j$(shell getconf _NPROCESSORS_ONLN))
-FIRST = $(filter deps,$(MAKECMDGOALS))
+FIRST = $(filter deps notebook-deps,$(MAKECMDGOALS))
 
 # -fopenmp: use all processors, if a program with it compiles; tried once, when first needed.
 OPENMP = $(eval OPENMP := $(shell mkdir -p build; \
@@ -34,7 +35,7 @@ export OMP_WAIT_POLICY = passive
 COMPILE = $(CC) $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb)) \
 	$< -o $@ $(LDFLAGS) -lm
 
-build build/tests build/gallery build/peers: | $(FIRST)
+build build/tests build/gallery build/peers build/notebooks: | $(FIRST)
 	@mkdir -p $@
 build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
 	$(COMPILE)
@@ -78,6 +79,16 @@ matrix: $(PROGRAMS)
 staircase: build/staircase
 	build/staircase
 
+# One after the other: a failing cell stops it. Pictures and numbers in the files are replaced.
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+notebooks: | build/notebooks
+	@cd notebooks && export PYTHONDONTWRITEBYTECODE=1 PYDEVD_DISABLE_FILE_VALIDATION=1 && \
+		for book in $(notdir $(NOTEBOOKS)); do \
+		jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+			--ExecutePreprocessor.record_timing=False $$book && \
+		jupyter nbconvert --log-level WARN --to html --output-dir ../build/notebooks $$book && \
+		echo "$$book is done" || exit 1; done
+
 # A test that neither passes whole nor says what failed (it crashed, perhaps) counts as one failure.
 RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9]* failed$$' $@ || \
 	echo '0 passed, 1 failed' >>$@
@@ -92,6 +103,8 @@ test: $(TESTS:=.log) build/tests/programs.log
 
 deps:
 	@CC='$(CC)' sh .ci/deps
+notebook-deps:
+	@CC='$(CC)' sh .ci/deps notebooks
 install:
 	install -d '$(DESTDIR)$(PREFIX)/include'
 	install -m 644 cnnvis.h '$(DESTDIR)$(PREFIX)/include'
@@ -99,4 +112,5 @@ clean:
 	rm -rf build
 always:
 .SECONDARY:
-.PHONY: all gallery thumbs train bench parity matrix staircase test deps install clean always
+.PHONY: all gallery thumbs train bench parity matrix staircase notebooks test deps notebook-deps \
+	install clean always

@@ -428,14 +428,41 @@ static void put_section(FILE *page, const exhibit *e)
     fprintf(page, "<pre class=\"did\">%.1f seconds</pre></div>\n</section>\n", e->seconds);
 }
 
+/* Links to the notebooks, if `make notebooks` has made pages of them. */
+static void put_notebooks(FILE *page)
+{
+    static const char *const notebooks[][2] = {
+        {"1_deep_visualization", "Deep visualization"},
+        {"2_interpreting_what_convnets_learn", "Interpreting what convnets learn"},
+        {"3_visualizing_and_understanding", "Visualizing and understanding"},
+        {"4_visualizing_cnns", "Visualizing CNNs"},
+        {"5_visualizing_neural_networks", "Visualizing and understanding neural networks"},
+        {"6_from_loops_to_simd", "From seven loops to SIMD"},
+    };
+    char path[160];
+    int i, any = 0;
+    for (i = 0; i < (int)(sizeof notebooks / sizeof *notebooks); i++) {
+        FILE *there;
+        snprintf(path, sizeof path, "build/notebooks/%s.html", notebooks[i][0]);
+        if (!(there = fopen(path, "r"))) continue;
+        fclose(there);
+        fputs(any++ ? ", " : "<p class=\"lead\">Notebooks: ", page);
+        put_between(page, "<a href=\"../notebooks/", notebooks[i][0], ".html\">");
+        put_between(page, "", notebooks[i][1], "</a>");
+    }
+    if (any) fputs(".</p>\n", page);
+}
+
 /* The first slide: what all this is, and a card for each technique. */
 static void put_overview(FILE *page, const exhibit *e, int count)
 {
     int i;
     fputs("<section id=\"overview\"><h1>What a convolutional network sees</h1>\n<p class=\"lead\">"
           "Every picture was made just now by one short C program each, on the small network that "
-          "comes with them. Arrow keys turn the pages, f or a click enlarges a picture.</p>\n"
-          "<div class=\"cards\">\n", page);
+          "comes with them. Arrow keys turn the pages, f or a click enlarges a picture.</p>\n",
+          page);
+    put_notebooks(page);
+    fputs("<div class=\"cards\">\n", page);
     for (i = 0; i < count; i++) {
         put_between(page, "<a class=\"card\" href=\"#", e[i].name, "\">");
         if (e[i].w) put_between(page, "<img src=\"", e[i].name, ".png\" alt=\"\">");

@@ -155,7 +155,7 @@ static inline void painting_open(const example *e, const char *name, int side, c
     if (example_listed(PAINTING_NAMES, name))
         example_check(e, painting(name, e->seed, side, side, picture));
     else
-        example_check(e, cnv_image_load(name, &file) && example_square(&file, side, picture));
+        example_check(e, cnv_image_load(name, &file) && example_square(e, &file, side, picture));
     cnv_tensor_free(&file);
 }
 
