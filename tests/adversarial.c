@@ -265,7 +265,7 @@ static void test_transfer(const example *e, const dataset *d)
 
 static void test_physical(const example *e, dataset *d, const int *targets)
 {
-    physical_setting set = {14, 30, 12};
+    physical_setting set = {14, 40, 16};
     cnv_tensor clean = {0}, x = {0};
     double share[4];
     dataset_batch(e, d, 0, 1, &clean);
