@@ -11,7 +11,6 @@
 
 #ifdef WITH_STB_IMAGE /* cc -DWITH_STB_IMAGE ...: --image reads JPEG and PNG, too */
 #define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
 #include <stb/stb_image.h>
 #endif
 #define CNNVIS_STATIC /* the compiler drops what a program does not call */
