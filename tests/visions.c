@@ -346,7 +346,7 @@ static void test_feature_vis(const example *e, const dataset *d)
     double alone;
     units u[5];
     ascent a;
-    for (k = 0; k < n; k++) maps[k] = example_feature_maps(e->net, node[k]);
+    for (k = 0; k < n; k++) maps[k] = vision_maps(e->net, node[k]);
     units_search(e, d, maps, n, 4, u);
     wanted.setting = direction;
     for (k = 0; k < n; k++) {
