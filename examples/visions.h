@@ -175,6 +175,16 @@ static inline void vision_unit(const example *e, const dataset *d, int node, con
     cnv_tensor_free(&scene);
 }
 
+/* What a layer, also a linear one, hands on: the node of the ReLU that reads it. So a unit that
+   never fires has a best activation of 0, and counts as dead. */
+static inline int vision_maps(const cnv_net *net, int node)
+{
+    int i;
+    for (i = node + 1; i < net->count; i++)
+        if (net->nodes[i].op == CNV_RELU && net->nodes[i].input[0] == node) return i;
+    return example_feature_maps(net, node);
+}
+
 /* Convolutions and linear layers before the logits, at most `most`; returns how many. */
 static inline int vision_layers(const example *e, int *node, int most)
 {

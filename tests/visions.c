@@ -333,6 +333,20 @@ static void test_places(void)
     }
 }
 
+/* Every number stays, at another place. */
+static void test_shuffle(void)
+{
+    float data[64];
+    int i, seen[64] = {0}, moved = 0;
+    cnv_tensor map = cnv_tensor_view(data, 1, 1, 8, 8);
+    cnv_rng rng = cnv_rng_seed(2);
+    for (i = 0; i < 64; i++) data[i] = (float)i;
+    blocks_shuffle(&map, &rng);
+    for (i = 0; i < 64; i++) seen[(int)data[i]]++, moved += (int)data[i] != i;
+    for (i = 0; i < 64; i++) CHECK(seen[i] == 1, "%d is there %d times", i, seen[i]);
+    CHECK(moved > 50, "%d of 64 have moved", moved);
+}
+
 /* ---- The pass lines ---- */
 
 static void test_feature_vis(const example *e, const dataset *d)
@@ -346,7 +360,7 @@ static void test_feature_vis(const example *e, const dataset *d)
     double alone;
     units u[5];
     ascent a;
-    for (k = 0; k < n; k++) maps[k] = example_feature_maps(e->net, node[k]);
+    for (k = 0; k < n; k++) maps[k] = vision_maps(e->net, node[k]);
     units_search(e, d, maps, n, 4, u);
     wanted.setting = direction;
     for (k = 0; k < n; k++) {
@@ -469,6 +483,7 @@ int main(int argc, char **argv)
     test_nmf_error();
     test_effects();
     test_places();
+    test_shuffle();
     test_fields(&e);
     test_seed(&e);
     test_building_blocks(&e, 60);
