@@ -41,14 +41,14 @@ def c(line, cell):
     source = Path(options.get("--name", "cell.c")).name
     build.mkdir(exist_ok=True)
     (build / source).write_text(f'#line 2 "{source}"\n{cell}', encoding="utf-8")  # line 1: the %%c
-    made = source[:-2] + (".o" if kept else "")
     compile = [*shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Wno-unused-function",
-               "-I/opt/homebrew/include", source, *shlex.split(options.get("--flags", "")), "-o", made]
+               "-I/opt/homebrew/include", source, *shlex.split(options.get("--flags", ""))]
     if kept and source.endswith(".c"):
-        run(*compile, "-c")
+        made = source[:-2] + ".o"
+        run(*compile, "-c", "-o", made)
         linked[:] = [o for o in linked if o != made] + [made]
     elif not kept:
-        run(*compile, *linked, "-lm")
+        run(*compile, *linked, "-o", "cell", "-lm")
         before = {png: png.stat().st_mtime_ns for png in build.glob("*.png")}
         run("./cell", *shlex.split(options.get("--args", "")))
         for png in sorted(build.glob("*.png"), key=lambda png: png.stat().st_mtime_ns):
