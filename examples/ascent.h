@@ -430,7 +430,7 @@ static inline int ascent_ascending(const void *a, const void *b)
    networks see nothing. (Yosinski et al. 2015, section 3) */
 static inline int ascent_clip(ascent *a, double share, int contribution)
 {
-    int n, i, c, plane = a->z.h * a->z.w, ok = 1;
+    int n, i, c, plane = a->z.h * a->z.w;
     float *size = (float *)malloc(2 * (size_t)plane * sizeof *size), *sorted = size + plane;
     if (!size) return 0;
     for (n = 0; n < a->z.n; n++) {
@@ -450,7 +450,7 @@ static inline int ascent_clip(ascent *a, double share, int contribution)
             if (size[i % plane] < least) z[i] = 0.5f;
     }
     free(size);
-    return ok;
+    return 1;
 }
 
 /* Each number of z to within `reach` of that of `around`. */
