@@ -63,10 +63,6 @@ struct ascent {
 
     double jitter, scale, turn; /* each step: shift by up to so many pixels, scale by up to this
                                    factor and its inverse, turn by up to so many degrees */
-    ascent_view *view;          /* or NULL; takes the place of these three */
-    void *camera;               /* for the view */
-    int together;               /* 1: z holds n times the same picture, for n views of it, and all
-                                   move as one */
     double decay;               /* z shrinks by this share in each step: with plain steps of `rate`
                                    that is a penalty of lambda |z|^2, lambda = decay / (2 rate) */
     const cnv_tensor *home;     /* [n,3,h,w] or NULL: pixels decay to these instead of to grey */
@@ -78,6 +74,10 @@ struct ascent {
     double clip_contribution;   /* ... or those that contribute least, of the least |pixel * g| */
     const cnv_tensor *around;   /* or NULL: [n,3,h,w]; each number of z stays ... */
     double reach;               /* ... within so much of it; not with waves */
+    ascent_view *view;          /* or NULL; takes the place of jitter, scale and turn */
+    void *camera;               /* for the view */
+    int together;               /* 1: z holds n times the same picture, for n views of it, and all
+                                   move as one */
 
     ascent_method method;
     double rate, momentum;
@@ -309,18 +309,6 @@ static inline int ascent_tie(ascent *a)
     return sum != NULL;
 }
 
-/* The gradient of every picture becomes the mean of all. */
-static inline void ascent_join(ascent *a)
-{
-    int i, n, size = 3 * a->grad.h * a->grad.w;
-    for (i = 0; i < size; i++) {
-        float *g = a->grad.data + i;
-        double sum = 0;
-        for (n = 0; n < a->grad.n; n++) sum += (double)g[n * size];
-        for (n = 0; n < a->grad.n; n++) g[n * size] = (float)(sum / a->grad.n);
-    }
-}
-
 /* grad from the slope, where z holds pixels: mixed, softened and tied as wanted */
 static inline int ascent_pull_pixels(ascent *a)
 {
@@ -459,7 +447,7 @@ static inline int ascent_ascending(const void *a, const void *b)
    networks see nothing. (Yosinski et al. 2015, section 3) */
 static inline int ascent_clip(ascent *a, double share, int contribution)
 {
-    int n, i, c, plane = a->z.h * a->z.w, ok = 1;
+    int n, i, c, plane = a->z.h * a->z.w;
     float *size = (float *)malloc(2 * (size_t)plane * sizeof *size), *sorted = size + plane;
     if (!size) return 0;
     for (n = 0; n < a->z.n; n++) {
@@ -479,7 +467,7 @@ static inline int ascent_clip(ascent *a, double share, int contribution)
             if (size[i % plane] < least) z[i] = 0.5f;
     }
     free(size);
-    return ok;
+    return 1;
 }
 
 /* Each number of z to within `reach` of that of `around`. */
@@ -513,6 +501,18 @@ static inline int ascent_tidy(ascent *a)
 }
 
 /* ---- The objective and its gradient at z ---- */
+
+/* The gradient of every picture becomes the mean of all. */
+static inline void ascent_join(ascent *a)
+{
+    int i, n, size = 3 * a->grad.h * a->grad.w;
+    for (i = 0; i < size; i++) {
+        float *g = a->grad.data + i;
+        double sum = 0;
+        for (n = 0; n < a->grad.n; n++) sum += (double)g[n * size];
+        for (n = 0; n < a->grad.n; n++) g[n * size] = (float)(sum / a->grad.n);
+    }
+}
 
 /* Fills image, value and grad. */
 static inline int ascent_gradient(ascent *a)

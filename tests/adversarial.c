@@ -250,7 +250,7 @@ static void test_transfer(const example *e, const dataset *d)
     int first = d->n - 200, k;
     double by_substitute[2], by_chance[2];
     substitute a;
-    transfer(e, d, first, 4, &a);
+    transfer(e, d, first, 3, &a);
     attack_sweep(e, d, first, a.net, a.logits, eps, 2, by_substitute);
     attack_sweep(e, d, first, NULL, 0, eps, 2, by_chance);
     for (k = 0; k < 2; k++) {
