@@ -96,7 +96,9 @@ build/tests/%.log: build/tests/% always
 	@$< $(RUN)
 build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
 	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
-test: $(TESTS:=.log) build/tests/programs.log
+build/tests/networks.log: tests/networks.sh $(PROGRAMS) always | build/tests
+	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
+test: $(TESTS:=.log) build/tests/programs.log build/tests/networks.log
 	@for log in $^; do echo "$$log:" | sed 's|.*/|--- |; s|.log:||'; cat $$log; done
 	@awk '/^[0-9]+ passed, [0-9]+ failed$$/ { good += $$1; bad += $$3 } \
 		END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' $^

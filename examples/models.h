@@ -558,7 +558,7 @@ static const struct {
 
 /* Loads a weight file in which layers may have those names. Tensors that the network does not have
    (classifiers at its side, num_batches_tracked) are counted in net->unused_tensors. */
-static int model_load(cnv_net *net, const char *path)
+static inline int model_load(cnv_net *net, const char *path)
 {
     cnv_safetensors *file = cnv_safetensors_open(path);
     int i, k, count = sizeof model_aliases / sizeof model_aliases[0];

@@ -183,7 +183,7 @@ int main(void)
         {"resnet50", 267, 25610152, 0xe16d55b34f8dbb69u, "layer4.2", 2048, 7, 32},
         {"xception", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
         {"xception_keras", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
-        {"cats_vs_dogs", 12, 999999, 0, "conv2d_4", 256, 7, 180},
+        {"cats_vs_dogs", 12, 1003586, 0x79d47f54d3044b6au, "conv2d_4", 256, 7, 180},
     };
     int i;
     for (i = 0; i < (int)(sizeof networks / sizeof *networks); i++) check_network(&networks[i]);
