@@ -10,8 +10,8 @@
    Look for   Pictures that the network has never seen are painted at once. The style is one alone:
               it is in the weights. Where the curve of the search passes the line, one pass is worth
               that many steps.
-   Measured   held-out L <= that of the search after 50 steps of Adam, and after 15 of L-BFGS (the
-              paper's network: 50 to 100); one pass >= 100x faster than 100 of these
+   Measured   held-out L <= that of the search after 50 steps of Adam, and after 15 of L-BFGS; one
+              pass >= 100x faster than 100 of these
 
    The network that comes along (painter.h) has learned from 6000 crops of landscapes and scenes.
    --train 1500 trains one anew, in so many steps, for --style strokes, mosaic, waves or FILE, and
