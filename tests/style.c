@@ -313,7 +313,7 @@ static double search(const example *e, painter *p, const cnv_tensor *content, as
 /* fast_style.c: one pass of the network that comes along, on a picture that training has not seen,
    is as far as LEVEL_ADAM and LEVEL_LBFGS steps of search, and 100 times faster than 100; weights
    drawn anew are not. */
-enum { LEVEL_ADAM = 50, LEVEL_LBFGS = 18 };
+enum { LEVEL_ADAM = 50, LEVEL_LBFGS = 15 };
 
 static void test_fast_style(const example *e)
 {
