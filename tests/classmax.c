@@ -130,29 +130,47 @@ static void check_robust(const example *ordinary, const example *robust)
     CHECK(fabs(shaken - clean) < 0.05, "changed at random: %g, as they are %g", shaken, clean);
 }
 
-static void check_pictures(const example *ordinary, const example *robust, const example *second)
+/* The pass lines: P of each picture's class as it is, and shifted; of noise; of the next class. */
+static void check_pictures(const example *by, const class_style *style, cnv_tensor *pictures)
 {
-    cnv_tensor pictures = {0}, again = {0}, noise = {0};
-    class_score own, shifted, other, chance, control;
-    CHECK(class_max(robust, &class_styles[0], 0, TOY_CLASSES, 48, &pictures) &&
-          class_score_noise(&pictures, &noise) &&
-          class_score_of(robust, &pictures, 0, 0, -1, &own) &&
-          class_score_of(robust, &pictures, 0, 4, -1, &shifted) &&
-          class_score_of(second, &pictures, 0, 0, TOY_CAR, &other) &&
-          class_score_of(robust, &noise, 0, 0, -1, &chance), "%s", cnv_error());
-    CHECK(own.least >= 0.99, "the least P is %g", own.least);
-    CHECK(shifted.least >= 0.9, "shifted, the least P is %g", shifted.least);
+    cnv_tensor noise = {0};
+    class_score own, shifted, chance;
+    CHECK(class_max(by, style, 0, TOY_CLASSES, 64, pictures) &&
+          class_score_noise(pictures, &noise) && class_score_of(by, pictures, 0, 0, -1, &own) &&
+          class_score_of(by, pictures, 0, 4, -1, &shifted) &&
+          class_score_of(by, &noise, 0, 0, -1, &chance), "%s", cnv_error());
+    CHECK(own.least >= 0.99, "%s: the least P is %g", style->name, own.least);
+    CHECK(shifted.least >= 0.9, "%s: shifted, the least P is %g", style->name, shifted.least);
+    CHECK(chance.mean < 0.2, "%s: of noise, P is %g", style->name, chance.mean);
+    CHECK(own.next < 0.01, "%s: of the next class, P is %g", style->name, own.next);
+    cnv_tensor_free(&noise);
+}
+
+/* What the ordinary network likes, so does a second one; but not noise. */
+static void check_second(const example *second, const cnv_tensor *pictures)
+{
+    cnv_tensor noise = {0};
+    class_score other, chance;
+    CHECK(class_score_noise(pictures, &noise) &&
+          class_score_of(second, pictures, 0, 0, TOY_CAR, &other) &&
+          class_score_of(second, &noise, 0, 0, TOY_CAR, &chance), "%s", cnv_error());
     CHECK(other.least >= 0.5, "to the second network, the least P is %g", other.least);
     CHECK(chance.mean < 0.2, "of noise, P is %g", chance.mean);
-    CHECK(own.next < 0.01, "for the next class, P is %g", own.next);
-    CHECK(class_max(ordinary, &class_styles[1], 0, TOY_CLASSES, 48, &again) &&
-          class_score_of(second, &again, 0, 0, TOY_CAR, &control), "%s", cnv_error());
-    CHECK(control.mean < other.mean, "to the second network, P of the ordinary one's is %g, of the "
-          "robust one's %g", control.mean, other.mean);
-    CHECK(class_max(robust, &class_styles[0], 3, 2, 4, &noise) &&
-          class_max(robust, &class_styles[0], 3, 2, 4, &again) && distance(&noise, &again) == 0,
-          "the same seed gives other pictures");
-    cnv_tensor_free(&pictures), cnv_tensor_free(&again), cnv_tensor_free(&noise);
+    cnv_tensor_free(&noise);
+}
+
+/* The same seed gives the same pictures, and another one others. */
+static void check_seed(const example *e)
+{
+    cnv_tensor a = {0}, b = {0}, c = {0};
+    example other = *e;
+    other.seed = e->seed + 1;
+    CHECK(class_max(e, &class_styles[0], 3, 2, 4, &a) &&
+          class_max(e, &class_styles[0], 3, 2, 4, &b) &&
+          class_max(&other, &class_styles[0], 3, 2, 4, &c), "%s", cnv_error());
+    CHECK(distance(&a, &b) == 0 && distance(&a, &c) > 0, "distances %g and %g", distance(&a, &b),
+          distance(&a, &c));
+    cnv_tensor_free(&a), cnv_tensor_free(&b), cnv_tensor_free(&c);
 }
 
 /* The styles of pixels find a picture for every class, too, on the ordinary network. */
@@ -163,7 +181,7 @@ static void check_styles(const example *ordinary)
         cnv_tensor pictures = {0};
         class_score s;
         double low, high;
-        CHECK(class_max(ordinary, &class_styles[i], 0, TOY_CLASSES, 24, &pictures) &&
+        CHECK(class_max(ordinary, &class_styles[i], 0, TOY_CLASSES, 32, &pictures) &&
               class_score_of(ordinary, &pictures, 0, 0, -1, &s), "%s", cnv_error());
         cnv_range(&pictures, &low, &high);
         CHECK(s.mean >= 0.5, "%s: P %g", class_styles[i].name, s.mean);
@@ -177,12 +195,17 @@ int main(void)
     char name[] = "classmax", *arguments[] = {name, NULL};
     example e = example_begin(1, arguments, "", NULL, "");
     example robust = robust_network(&e), second = biased_network(&e);
+    cnv_tensor pictures = {0};
     check_push();
     check_score();
     check_noise();
     check_robust(&e, &robust);
-    check_pictures(&e, &robust, &second);
+    check_pictures(&robust, &class_styles[0], &pictures);
+    check_pictures(&e, &class_styles[1], &pictures);
+    check_second(&second, &pictures);
+    check_seed(&e);
     check_styles(&e);
+    cnv_tensor_free(&pictures);
     cnv_net_free(robust.net), cnv_net_free(second.net), example_end(&e);
     return check_report();
 }
