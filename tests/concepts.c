@@ -1,5 +1,5 @@
-/* concepts.c: dissection and TCAV. The t-test is that of the tables; a mask that is the concept has
-   IoU 1; a planted shortcut is found, random pictures are not; detectors vanish with other masks.
+/* concepts.c: dissection and TCAV. The t-test is that of the tables; IoU is what counting gives; a
+   planted shortcut is found, random pictures are not; detectors vanish with other masks.
 
        cc -O2 -fopenmp tests/concepts.c -o build/concepts -lm && build/concepts               */
 #define EXAMPLE_NO_MAIN
@@ -97,6 +97,50 @@ static void test_quantiles(const example *e, const dataset *d)
         CHECK(fabs(above[c] / (64.0 * 64 * d->n) - 0.1) < 0.01, "channel %d: %g above %g", c,
               above[c] / (64.0 * 64 * d->n), (double)quantile[c]);
     cnv_net_free(one.net), cnv_tensor_free(&images);
+}
+
+/* The greatest IoU of the places of a channel above a level with any concept, by its definition;
+   where the channel is a colour of the pictures. */
+static double greatest_iou(const dataset *d, const cnv_tensor *images, int channel, double level,
+                           const unsigned char *parts, int shift)
+{
+    double best = 0;
+    int c, i, plane = d->side * d->side;
+    for (c = 1; c < CONCEPTS; c++) {
+        long both = 0, either = 0;
+        for (i = 0; i < d->n * plane; i++) {
+            int on = (double)cnv_tensor_channel(images, i / plane, channel).data[i % plane] > level;
+            int of = (i + shift * plane) % (d->n * plane), part = parts[of];
+            int is = c < TOY_PARTS ? part == c : part && d->labels[of / plane] == c - TOY_PARTS;
+            both += on && is, either += on || is;
+        }
+        best = fmax(best, (double)both / (double)either);
+    }
+    return best;
+}
+
+static void test_iou(const example *e, const dataset *all)
+{
+    example one = *e;
+    dataset d = *all;
+    cnv_tensor images = {0};
+    unsigned char *parts;
+    double most = 0;
+    int k, shift;
+    d.n = 30, parts = units_parts(e, &d), one.net = cnv_net_new();
+    cnv_input(one.net, 3);
+    dataset_batch(e, &d, 0, d.n, &images);
+    for (shift = 0; shift < 2; shift++) {
+        dissection_unit *unit = dissection(&one, &d, 0, parts, shift);
+        for (k = 0; k < 3; k++) {
+            double iou = greatest_iou(&d, &images, k, unit[k].threshold, parts, shift);
+            CHECK(fabs(unit[k].iou - iou) < 1e-12, "IoU %g, by counting %g", unit[k].iou, iou);
+            most = fmax(most, iou);
+        }
+        free(unit);
+    }
+    CHECK(most > 0, "no colour has anything in common with a concept");
+    free(parts), cnv_net_free(one.net), cnv_tensor_free(&images);
 }
 
 static void test_detectors(const example *e, const dataset *d)
@@ -241,6 +285,7 @@ int main(int argc, char **argv)
     test_direction();
     d = dataset_of(&e, 300);
     test_quantiles(&e, &d);
+    test_iou(&e, &d);
     test_detectors(&e, &d);
     test_slopes(&e, &d);
     test_planted(&e);
