@@ -163,6 +163,24 @@ static void test_file(example *e, const cnv_tensor *x)
     cnv_tensor_free(&again);
 }
 
+/* The pictures to attack are those that the network answers with their own classes. */
+static void test_pictures(const example *e, const dataset *d)
+{
+    dataset all = dataset_of(e, d->n + d->n / 8 + 8);
+    size_t bytes = dataset_image_bytes(d);
+    cnv_tensor one = {0};
+    int i, k = 0;
+    for (i = 0; i < all.n && k < d->n; i++) {
+        dataset_batch(e, &all, i, 1, &one);
+        if (!attack_count(e, &one, all.labels + i)) continue;
+        CHECK(d->labels[k] == all.labels[i] && !memcmp(d->pixels + (size_t)k * bytes,
+              all.pixels + (size_t)i * bytes, bytes), "picture %d is not the next right one", k);
+        k++;
+    }
+    CHECK(k == d->n && k < i, "%d of %d pictures, %d right", k, i, d->n);
+    cnv_tensor_free(&one), dataset_free(&all);
+}
+
 static void test_fgsm(example *e, const dataset *d)
 {
     static const int eps[4] = {0, 2, 8, 16};
@@ -265,7 +283,7 @@ static void test_transfer(const example *e, const dataset *d)
 
 static void test_physical(const example *e, dataset *d, const int *targets)
 {
-    physical_setting set = {14, 40, 16};
+    physical_setting set = {14, 40, 12};
     cnv_tensor clean = {0}, x = {0};
     double share[4];
     dataset_batch(e, d, 0, 1, &clean);
@@ -294,6 +312,7 @@ int main(int argc, char **argv)
     e = example_begin(3, arguments, "attacks", NULL, "");
     attack_pictures(&e, 128, &d);
     targets = attack_draw(&e, &d);
+    test_pictures(&e, &d);
     test_fgsm(&e, &d);
     d.n = 64;
     test_targeted(&e, &d, targets);
