@@ -2,7 +2,8 @@
 
    Question   What does a class look like to the network? Not in a photo, but in a picture made for
               nothing else than a high score.
-   Formula    argmax over I of S_class(I) - lambda |I|^2, S the logit, by gradient ascent from grey
+   Formula    argmax over I of S_class(I) - lambda |I|^2, S the logit, by gradient ascent from grey,
+              or from random waves
    Paper      Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks (2013), section 2;
               Yosinski et al.: Understanding Neural Networks Through Deep Visualization (2015),
               section 3 and its four sets of parameters; Olah, Mordvintsev, Schubert: Feature
@@ -72,7 +73,7 @@ static int class_max(const example *e, const class_style *style, int first, int 
 }
 
 #ifndef EXAMPLE_NO_MAIN
-enum { WIDTH = 1320, LEFT = 40, GAP = 8, TOP = 78, LARGE = 516, ROW = 136, COLUMNS = 12 };
+enum { WIDTH = 1320, LEFT = 40, GAP = 8, TOP = 78, LARGE = 240, ROW = 136, COLUMNS = 12 };
 
 /* Pictures under the style's name and figures: in one row, or large, with the classes' names. */
 static int class_max_draw(const example *e, cnv_tensor *sheet, int y, int large, const char *name,
@@ -103,30 +104,32 @@ int main(int argc, char **argv)
     int one = example_text(&e, "class", NULL) != NULL, first = one ? e.class_id : 0;
     int count = one ? 1 : e.classes < COLUMNS ? e.classes : COLUMNS;
     example robust = toy ? robust_network(&e) : e, second = toy ? biased_network(&e) : e;
+    int below = TOP + 36 + (count > COLUMNS / 2 ? 2 : 1) * LARGE;
     cnv_tensor sheet = {0}, pictures = {0}, noise = {0};
-    example_check(&e, cnv_canvas(&sheet, TOP + LARGE + (STYLES - 2 + toy) * ROW, WIDTH,
-                                 panel_white));
+    example_check(&e, cnv_canvas(&sheet, below + (STYLES - 2 + toy) * ROW, WIDTH, panel_white));
     cnv_text(&sheet, LEFT, 32, 21, panel_black, "The picture that each class likes best");
-    printf("P of its own class: mean (least)               as it is       shifted        "
-           "2nd network    noise  the next class\n");
+    printf("P of its own class: mean (least)               as it is       shifted        noise  the"
+           " next class%s\n", toy ? "  2nd network" : "");
     for (i = !toy; i < STYLES; i++, row++) {
         const class_style *style = &class_styles[i];
         const example *by = style->robust ? &robust : &e;
+        const char *name = toy || row ? style->name : "Waves, shifted, scaled, turned (Olah 2017)";
         class_score s[4];
         char figures[128];
         example_check(&e, class_max(by, style, first, count, steps, &pictures) &&
                           class_score_noise(&pictures, &noise) &&
                           class_score_of(by, &pictures, first, 0, -1, &s[0]) &&
                           class_score_of(by, &pictures, first, 4, -1, &s[1]) &&
-                          class_score_of(&second, &pictures, first, 0, TOY_CAR, &s[2]) &&
+                          class_score_of(&second, &pictures, first, 0, one ? -1 : TOY_CAR, &s[2]) &&
                           class_score_of(by, &noise, first, 0, -1, &s[3]));
         snprintf(figures, sizeof figures, toy ? "P %.3f, shifted %.2f, to a second network %.2f" :
                  "P %.3f, shifted %.2f", s[0].mean, s[1].mean, s[2].mean);
-        printf("%-46s %.3f (%.2f)  %.3f (%.2f)  %.3f (%.2f)  %.3f  %.3f\n", style->name,
-               s[0].mean, s[0].least, s[1].mean, s[1].least, s[2].mean, s[2].least, s[3].mean,
-               s[0].next);
-        example_check(&e, class_max_draw(&e, &sheet, row ? TOP + LARGE + (row - 1) * ROW : TOP,
-                                         !row, style->name, figures, first, &pictures));
+        printf("%-46s %.3f (%.2f)  %.3f (%.2f)  %.3f  %.3f", name, s[0].mean, s[0].least, s[1].mean,
+               s[1].least, s[3].mean, s[0].next);
+        if (toy) printf("           %.3f (%.2f)", s[2].mean, s[2].least);
+        printf("\n");
+        example_check(&e, class_max_draw(&e, &sheet, row ? below + (row - 1) * ROW : TOP, !row,
+                                         name, figures, first, &pictures));
     }
     example_save(&e, &sheet);
     if (toy) cnv_net_free(robust.net), cnv_net_free(second.net);
