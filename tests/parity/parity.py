@@ -204,7 +204,7 @@ class Tie(Exception): pass
 
 class Kinks:
     """mode: "plain", "guided", or "settle" while biases are moved."""
-    mode, last = "plain", None
+    mode, last, margin = "plain", None, 2e-6
     relu, pool = staticmethod(F.relu), staticmethod(F.max_pool2d)
 
     def settle(x):
@@ -227,7 +227,7 @@ class Kinks:
         y = Kinks.pool(x, k, s, p, dilation, ceil_mode, **other)
         if Kinks.mode == "settle":
             wide = F.pad(x, (p, p + s * ceil_mode) * 2, value=-math.inf)
-            least = (y - 2e-6 * x.std()).clamp(min=1e-30)
+            least = (y - Kinks.margin * x.std()).clamp(min=1e-30)
             for i in range(k * k): # the very same number: it comes from one place, by two ways
                 corner = wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
                 if ((corner >= least) & (corner < y)).any(): raise Tie
@@ -266,6 +266,7 @@ class Observed:
 
 def draw_image(net, size, steps):
     """A picture, the points on the way to it from black, and a network settled for them."""
+    Kinks.margin = 2e-6
     while True:
         image = (0.1 + 0.8 * torch.rand(1, 3, *size)).double()
         path = torch.cat([image * (k + 0.5) / steps for k in range(steps)] or [image])
@@ -273,7 +274,7 @@ def draw_image(net, size, steps):
         try:
             with torch.no_grad(): net(torch.cat((image, path)) if steps else image)
             return image, path
-        except Tie: pass
+        except Tie: Kinks.margin *= 0.95  # so that this ends
         finally: Kinks.mode = "plain"
 
 def ask_torch(name, model, size, steps):
