@@ -77,8 +77,8 @@ static inline void painter_style(const example *e, const char *path, painter *p)
     cnv_safetensors_close(file);
 }
 
-/* A painter from a file; path NULL: with weights drawn anew. Features and style are those of seed 1:
-   what a painter has learned does not change with --seed. painter_end frees it all. */
+/* A painter from a file; path NULL: with weights drawn anew. Features and style are those of seed
+   1: what a painter has learned does not change with --seed. painter_end frees it all. */
 static inline void painter_begin(const example *e, const char *path, painter *p)
 {
     example first = *e;
