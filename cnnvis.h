@@ -3203,8 +3203,8 @@ static void cnv__last_add(const cnv__conv *conv, const cnv_real *from, cnv_real 
     }
 }
 
-/* Whether they are read there, not packed: unless too many lanes would stay empty at the runs' ends,
-   for each filter once. */
+/* Whether they are read there, not packed: unless too many lanes would stay empty at the ends of
+   the runs, for each filter once. A vector may read beyond a run: after the last come tables. */
 static int cnv__last_reads(const cnv__conv *conv)
 {
     int run = conv->win.dilation_w > 1 ? conv->group_c : conv->group_c * conv->win.kernel_w;

@@ -1,5 +1,5 @@
-/* training.h: what a training run leaves behind: the weights with the names of the classes, a record
-   of how it went, and a picture of that.
+/* training.h: what a training run leaves behind: the weights with the names of the classes, a
+   record of how it went, and a picture of that.
 
        training h = {0};
        training_note(&h, images_seen, loss), training_snapshot(&e, &d, first, images_seen, &h);
@@ -44,7 +44,8 @@ static inline void training_note(training *h, double seen, double loss)
 static inline void training_snapshot(const example *e, const dataset *d, int first, double seen,
                                      training *h)
 {
-    int i = h->snapshots, end = i < TRAINING_SNAPSHOTS - 1 && d->n - first > 500 ? first + 500 : d->n;
+    int i = h->snapshots, few = i < TRAINING_SNAPSHOTS - 1 && d->n - first > 500;
+    int end = few ? first + 500 : d->n;
     h->held_out_at[i] = seen / 1000;
     h->held_out[i] = 100 * dataset_accuracy(e, d, first, end);
     example_check(e, cnv_tensor_copy(&e->net->params[0].value, &h->filters[i]));
