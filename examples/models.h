@@ -20,53 +20,38 @@
      conv4    112 x  8 x  8    3 x 3               pool3  112 x  4 x  4
      fc5       96              the codes
      logits                    one for each class                                          */
+typedef int model_pooling(cnv_net *net, int x, int kernel, int stride, int pad);
+static int model_toy(cnv_net *net, int classes, int part, model_pooling *pool)
+{
+    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
+    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 32 / part, 9, 2, 4));
+    x = pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 64 / part, 3, 1, 1));
+    x = pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 96 / part, 3, 1, 1));
+    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 112 / part, 3, 1, 1));
+    x = pool(net, x, 2, 2, 0);
+    x = cnv_relu(net, cnv_linear(net, x, "fc5", 112 / part * 4 * 4, 96 / part));
+    return cnv_linear(net, x, "logits", 96 / part, classes);
+}
+
 static int model_toynet(cnv_net *net, int classes)
 {
-    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
-    int x = cnv_input(net, 3);
-    x = cnv_normalize(net, x, mean, std);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 32, 9, 2, 4));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 64, 3, 1, 1));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 96, 3, 1, 1));
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 112, 3, 1, 1));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_linear(net, x, "fc5", 112 * 4 * 4, 96));
-    return cnv_linear(net, x, "logits", 96, classes);
+    return model_toy(net, classes, 1, cnv_max_pool);
 }
 
-/* The same with about half as many channels: a quarter of the weights and of the time. */
+/* With half as many channels: a quarter of the weights and of the time. */
 static int model_smallnet(cnv_net *net, int classes)
 {
-    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
-    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 16, 9, 2, 4));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 32, 3, 1, 1));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 48, 3, 1, 1));
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 56, 3, 1, 1));
-    x = cnv_max_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_linear(net, x, "fc5", 56 * 4 * 4, 48));
-    return cnv_linear(net, x, "logits", 48, classes);
+    return model_toy(net, classes, 2, cnv_max_pool);
 }
 
-/* Toynet with average pooling, for training against small changes (robust.h): a maximum follows
-   every little change of one pixel, a mean hardly any. */
+/* With average pooling, for training against small changes (robust.h): a maximum follows every
+   little change of one pixel, a mean hardly any. */
 static int model_robustnet(cnv_net *net, int classes)
 {
-    static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
-    int x = cnv_normalize(net, cnv_input(net, 3), mean, std);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv1", 32, 9, 2, 4));
-    x = cnv_avg_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv2", 64, 3, 1, 1));
-    x = cnv_avg_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv3", 96, 3, 1, 1));
-    x = cnv_relu(net, cnv_conv2d(net, x, "conv4", 112, 3, 1, 1));
-    x = cnv_avg_pool(net, x, 2, 2, 0);
-    x = cnv_relu(net, cnv_linear(net, x, "fc5", 112 * 4 * 4, 96));
-    return cnv_linear(net, x, "logits", 96, classes);
+    return model_toy(net, classes, 1, cnv_avg_pool);
 }
 
 /* The convnet of Deep Learning with Python (Chollet 2021, chapter 8), which tells cats from dogs:

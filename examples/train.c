@@ -14,18 +14,16 @@
 
    Own pictures: --data FOLDER, which holds CIFAR-10's data_batch_*.bin, or MNIST's train-*-ubyte,
    or a folder of pictures for each class; every picture is resized to 64 x 64. The weights go to
-   --weights; all examples then run on them.
-   The record of the run goes beside them; --show WEIGHTS draws the picture from it again. The one
-   that comes along is of a second run like the first: the number of threads decides how sums are
-   rounded, and so the weights in the end are a little different.
+   --weights; all examples then run on them. The record of the run goes beside them; --show WEIGHTS
+   draws the picture from it again. (The one that comes along is of a second run like the first: the
+   number of threads decides how sums are rounded, and so the weights in the end differ a little.)
 
    A network that cheats (see compare.c): --bias marker puts a square in a corner of every car and
    of nothing else, --bias water has fish, and fish alone, before water. What is learned first
    stays: from He's weights as they are that is the marker, from smaller ones (init, below) it would
    be the car, with no error left from which to learn the marker. The one that comes along:
        build/train --net smallnet --bias marker --weights examples/data/biased.safetensors
-   --robust NOISE, --from WEIGHTS: a network that small changes do not fool, see robust.h.
-   --bias faces: one that sees faces everywhere (see deepdream.c), for half of all scenes had one:
+   --robust NOISE --from WEIGHTS: see robust.h; --bias faces: half of all scenes are faces.
        build/train --net smallnet --bias faces --weights examples/data/faces.safetensors          */
 #include "biased.h"
 #include "robust.h"

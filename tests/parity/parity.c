@@ -1,4 +1,5 @@
-/* Compares a network of examples/models.h with what PyTorch says of it: parity.py writes both files.
+/* Compares a network of examples/models.h with what PyTorch says of it: parity.py writes
+   both files.
 
        build/parity resnet18 1 weights.safetensors reference.safetensors
 
