@@ -60,6 +60,27 @@ static double style_by_definition(const cnv_tensor *out, int n, const cnv_tensor
     return away / all;
 }
 
+/* The slope, of numbers of about this length, by differences of the whole objective. */
+static void check_slope(ascent *a, const cnv_tensor *slope, double length)
+{
+    enum { STEP = 7 }; /* so many numbers on */
+    int i;
+    for (i = 0; i < (int)cnv_tensor_size(slope); i += STEP) {
+        double up, down, h = 1.0 / 64;
+        float was = a->z.data[i];
+        a->z.data[i] = was + (float)h;
+        CHECK(ascent_gradient(a), "%s", cnv_error());
+        up = ascent_total(a);
+        a->z.data[i] = was - (float)h;
+        CHECK(ascent_gradient(a), "%s", cnv_error());
+        down = ascent_total(a);
+        a->z.data[i] = was;
+        CHECK(fabs((up - down) / (2 * h) - (double)slope->data[i]) < 0.02 * length + 2e-5,
+              "number %d: slope %g, difference quotient %g", i, (double)slope->data[i],
+              (up - down) / (2 * h));
+    }
+}
+
 /* S and K of two pictures by their definitions, and their gradient by differences, at nodes of a
    smooth network: one node carries style and content, one only style. */
 static void test_losses(void)
@@ -69,7 +90,7 @@ static void test_losses(void)
     example e = {0};
     ascent a;
     cnv_tensor style = {0}, content = {0}, x = {0}, at[2] = {{0}, {0}};
-    int i, k, step = 7;
+    int i, k;
     double away = 0, all = 0, whole, length;
     g.node[0] = cnv_tanh(net, cnv_conv2d(net, cnv_input(net, 3), "one", 4, 3, 1, 1));
     g.node[1] = cnv_tanh(net, cnv_conv2d(net, g.node[0], "two", 5, 3, 2, 1));
@@ -108,20 +129,7 @@ static void test_losses(void)
     CHECK(cnv_tensor_copy(&a.grad, &style), "%s", cnv_error());
     length = sqrt(ascent_dot(&style, &style) / (double)cnv_tensor_size(&style));
     CHECK(length > 1e-4, "no slope");
-    for (i = 0; i < (int)cnv_tensor_size(&x); i += step) {
-        double up, down, h = 1.0 / 64;
-        float was = a.z.data[i];
-        a.z.data[i] = was + (float)h;
-        CHECK(ascent_gradient(&a), "%s", cnv_error());
-        up = ascent_total(&a);
-        a.z.data[i] = was - (float)h;
-        CHECK(ascent_gradient(&a), "%s", cnv_error());
-        down = ascent_total(&a);
-        a.z.data[i] = was;
-        CHECK(fabs((up - down) / (2 * h) - (double)style.data[i]) < 0.02 * length + 2e-5,
-              "number %d: slope %g, difference quotient %g", i, (double)style.data[i],
-              (up - down) / (2 * h));
-    }
+    check_slope(&a, &style, length);
     gram_end(&g), ascent_end(&a), cnv_net_free(net);
     cnv_tensor_free(&style), cnv_tensor_free(&content), cnv_tensor_free(&x);
     cnv_tensor_free(&at[0]), cnv_tensor_free(&at[1]);
