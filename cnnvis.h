@@ -123,13 +123,15 @@ CNVDEF const char *cnv_error(void);
 CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 
-/* Whether 3 x 3 convolutions of stride 1 may take Winograd's way (Lavin & Gray 2016), where it is
-   faster: up to 3 times. At the start: on. With 0 every convolution is the plain sum. Outputs are
-   computed in tiles of 4 x 4, and round otherwise than the definition: errors of up to 2e-5 * (the
-   largest sum of |weight| * |x| of a tile's outputs) instead of 1e-6 * (its own sum). So a number
-   that should be 0 may be as small as that instead: turn it off where 0 means "not seen", as in
-   receptive fields. A NaN, an infinity, or a number near the largest that float holds spoils all
-   tiles that read it. Not to be called while another thread is inside the library. */
+/* Whether 3 x 3 convolutions of stride 1, and their gradients, may take Winograd's way (Lavin &
+   Gray 2016) where it is faster: up to 3 times. At the start: on. With 0 every convolution is the
+   plain sum. Outputs are computed in tiles of 4 x 4, and round otherwise than the definition:
+   errors of up to 2e-5 * (the largest sum of |weight| * |x| of a tile's outputs) instead of
+   1e-6 * (its own sum), and likewise the gradients of the 9 weights of a filter for a channel. So a
+   number that should be 0 may be as small as that instead: turn it off where 0 means "not seen", as
+   in receptive fields. A NaN, an infinity, or a number near the largest that float holds spoils all
+   tiles, and all filters for its channel, that read it. Not to be called while another thread is
+   inside the library. */
 CNVDEF void cnv_use_winograd(int on);
 
 /* A small generator (splitmix64): the same numbers from the same seed, everywhere (cnv_normal: as
@@ -940,6 +942,15 @@ static const cnv_real cnv__winograd_g[6][3] = {
 static const cnv_real cnv__winograd_at[4][6] = {
     {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
 };
+static const cnv_real cnv__winograd_a[6][4] = { /* and these two are turned round */
+    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+};
+static const cnv_real cnv__winograd_gt[3][6] = {
+    {(cnv_real)1 / 4, -(cnv_real)1 / 6, -(cnv_real)1 / 6, (cnv_real)1 / 24, (cnv_real)1 / 24, 0},
+    {0, -(cnv_real)1 / 6, (cnv_real)1 / 6, (cnv_real)1 / 12, -(cnv_real)1 / 12, 0},
+    {0, -(cnv_real)1 / 6, -(cnv_real)1 / 6, (cnv_real)1 / 6, (cnv_real)1 / 6, 1},
+};
+typedef enum { CNV__BT, CNV__A, CNV__GT } cnv__winograd_matrix;
 #define CNV__TILES 96      /* as many tiles go through Winograd's convolution at a time, */
 #define CNV__FILTERS 64    /* multiplied with as many filters; a multiple of all tile_rows; */
 #define CNV__TILES_MORE 16 /* and room for a vector beyond the tiles */
@@ -956,6 +967,8 @@ typedef struct {
     void (*winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v, size_t step);
     void (*winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
                             cnv_real *rows, int width);
+    void (*winograd_row)(cnv__winograd_matrix matrix, int i, int lanes, const cnv_real *x,
+                         size_t row, size_t column, cnv_real *y, size_t step);
     void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
     void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
                           cnv_real *dx);
@@ -1391,11 +1404,15 @@ static void CNV__NAME(pack_lanes)(const cnv_real *data, const int *across, int l
     for (d = 0; d < depth; d += rows, along += rows, panel += rows * width) {
         int apart = 0;
         rows = depth - d < V_WIDTH ? depth - d : V_WIDTH;
-        if (rows == V_WIDTH)
-            for (j = 0; j < V_WIDTH; j++) apart |= along[j] - along[0] - j;
-        if (apart || 4 * lanes < V_WIDTH || rows < V_WIDTH) {
+        for (j = 0; j < rows; j++) apart |= along[j] - along[0] - j;
+        if (apart || 4 * lanes < V_WIDTH || 4 * rows < V_WIDTH) {
             for (i = 0; i < lanes; i++)
                 for (j = 0; j < rows; j++) panel[j * width + i] = data[across[i] + along[j]];
+        } else if (rows < V_WIDTH) {
+            for (i = 0; i < V_WIDTH; i++)
+                block[i] = i < lanes ? v_load_first(data + across[i] + along[0], rows) : v_zero();
+            v_transpose(V_WIDTH, block);
+            for (j = 0; j < rows; j++) v_store_first(panel + j * width, block[j], lanes);
         } else if (whole) {
             CNV__UNROLL for (i = 0; i < ROWS; i++) block[i] = v_load(data + across[i] + along[0]);
             v_transpose(ROWS, block);
@@ -1683,6 +1700,47 @@ static void CNV__NAME(winograd_output)(int tiles, const cnv_real *m, size_t step
             }
         }
     }
+}
+
+/* The loss's gradient by g is G^T [ (A dY A^T) . (B^T d B) ] G. For the weights' gradient it is
+   summed over the tiles in that basis: each place is a matrix product, filters x tiles x channels.
+   Here channels are the lanes of a vector, and one row of M X M^T is made at a time:
+   y[j * step + lane] = (M X M^T)[i][j] with X[a][b] = x[a * row + b * column + lane]
+   M [rows][columns] and i are constants to the compiler. Reads whole vectors. */
+CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int rows, int columns, int i, int lanes,
+                                 const cnv_real *x, size_t row, size_t column, cnv_real *y,
+                                 size_t step)
+{
+    V_TYPE in[6], half[6];
+    int lane, j, k;
+    for (lane = 0; lane < lanes; lane += V_WIDTH) {
+        CNV__UNROLL for (j = 0; j < columns; j++) {
+            CNV__UNROLL for (k = 0; k < columns; k++)
+                in[k] = v_load(x + (size_t)k * row + (size_t)j * column + lane);
+            half[j] = CNV__NAME(combine)(matrix + i * columns, in, columns);
+        }
+        CNV__UNROLL for (j = 0; j < rows; j++) {
+            V_TYPE number = CNV__NAME(combine)(matrix + j * columns, half, columns);
+            cnv_real *to = y + (size_t)j * step + lane;
+            if (lanes - lane >= V_WIDTH) v_store(to, number);
+            else v_store_first(to, number, lanes - lane);
+        }
+    }
+}
+
+static void CNV__NAME(winograd_row)(cnv__winograd_matrix matrix, int i, int lanes,
+                                    const cnv_real *x, size_t row, size_t column, cnv_real *y,
+                                    size_t step)
+{
+    const cnv_real *bt = cnv__winograd_bt[0], *a = cnv__winograd_a[0], *gt = cnv__winograd_gt[0];
+    int k;
+    CNV__UNROLL for (k = 0; k < 6; k++)
+        if (k == i && matrix == CNV__BT)
+            CNV__NAME(row_of)(bt, 6, 6, k, lanes, x, row, column, y, step);
+        else if (k == i && matrix == CNV__A)
+            CNV__NAME(row_of)(a, 6, 4, k, lanes, x, row, column, y, step);
+        else if (k == i && k < 3)
+            CNV__NAME(row_of)(gt, 3, 6, k, lanes, x, row, column, y, step);
 }
 
 #if CNV__SET != CNV__AVX512
@@ -2029,7 +2087,7 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 static const cnv__kernels CNV__NAME(kernels) = {
     CNV__SET_NAME, V_WIDTH, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
     CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
-    CNV__NAME(winograd_input), CNV__NAME(winograd_output),
+    CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_row),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
     CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_span), CNV__SHARED(unpool_pairs),
@@ -2641,20 +2699,35 @@ typedef struct {
 #ifndef CNV__LARGE
 #define CNV__LARGE 100000
 #endif
+/* So many numbers for each lane of a vector must be multiplied. */
+#ifndef CNV__WORTH
+#define CNV__WORTH 512
+#endif
 static int cnv__winograd_large(const cnv__conv *conv)
 {
     return (double)conv->k * conv->c > CNV__LARGE;
 }
 
-/* Whether it is faster: there must be channels enough, and tiles enough for one vector. */
-static int cnv__winograd_wins(const cnv__conv *conv)
+/* Whether it can be done at all, and is worth while with so many channels. */
+static int cnv__winograd_fits(const cnv__conv *conv)
 {
     const cnv_window *win = &conv->win;
-    int least = cnv__winograd_large(conv) ? 20 * 20 : 14 * 14;
     return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
            win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
-           win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16 &&
-           (double)conv->p * conv->q >= least &&
+           win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16;
+}
+
+/* Whether it is faster, as measured: an image must have tiles enough for one vector, mostly full
+   ones; and the products must outweigh the ways into the basis and out of it. The number of images
+   does not count, so that each comes out the same in any batch. */
+static int cnv__winograd_wins(const cnv__conv *conv)
+{
+    double across = (conv->q + 3) / 4, tiles = (conv->p + 3) / 4 * across;
+    double area = (double)conv->p * conv->q;
+    return cnv__winograd_fits(conv) && tiles >= (cnv__winograd_large(conv) ? 25 : 16) &&
+           area >= 10 * tiles &&
+           across * conv->c * conv->k >= CNV__WORTH * cnv__use()->width &&
+           area >= CNV__TILES + CNV__TILES_MORE &&
            36.0 * conv->c * ((double)conv->k + CNV__FILTERS) < INT_MAX;
 }
 
@@ -2832,6 +2905,7 @@ static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
                            conv->work, w->u + (size_t)i * (size_t)conv->c);
     cnv__count_by(conv->tap, conv->c, 0, w->stride); /* rows of v and m, the products' tables */
     cnv__count_by(conv->y_row, CNV__FILTERS, 0, w->stride);
+    cnv__count_by(conv->y_col, CNV__TILES + CNV__TILES_MORE, 0, 1);
     CNV__PARALLEL_FOR(sharers > 1)
     for (i = 0; i < sharers; i++) {
         int block;
@@ -3238,6 +3312,157 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
 }
 
+/* Winograd's way to the weights' gradient, see 5.2. A few rows of tiles at a time are turned round
+   to channels last, with zeros to whole tiles; they are taken into the other basis, one of its 6
+   rows after the other, so that these stay in the cache, and added to its 36 products. */
+typedef struct {
+    cnv__conv *conv;
+    int across, down, rows;          /* tiles in a row; rows of tiles in an image, at a time */
+    int filters;                     /* a multiple of tile_rows */
+    size_t v_step, z_step, m_step;   /* from one of the matrices to the next */
+    cnv_real *x, *dy;                /* [row of tiles][6 or 4][4 * across (+ 2)][channel] */
+    cnv_real *v, *z, *m;             /* [6][tile][c], [6] panels [tile][tile_rows], [36][k][c] */
+    cnv_real *sum;                   /* [k][r][s][c], and room for one filter */
+} cnv__winograd_weights;
+
+/* Whether it is faster: tiles must be enough, and mostly full. */
+static int cnv__winograd_weights_win(const cnv__conv *conv)
+{
+    double tiles = (double)((conv->p + 3) / 4) * ((conv->q + 3) / 4);
+    double area = (double)conv->p * conv->q;
+    return cnv__winograd_fits(conv) && conv->c * (double)conv->k >= 2 * CNV__WORTH &&
+           area >= 8 * tiles && conv->n * tiles >= 32 && 36.0 * conv->c * conv->k < INT_MAX &&
+           24.0 * (conv->q + 4 * CNV__TILES) * (conv->c + conv->k + CNV__FILTERS) < INT_MAX;
+}
+
+static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *conv,
+                                        cnv_workspace *ws)
+{
+    const size_t line = 16;
+    size_t c = (size_t)conv->c, k = (size_t)conv->k, x, dy, tiles, filters;
+    int most = cnv__winograd_large(conv) ? 2 * CNV__TILES : CNV__TILES;
+    w->conv = conv;
+    w->across = (conv->q + 3) / 4, w->down = (conv->p + 3) / 4;
+    w->rows = most > w->across ? most / w->across : 1;
+    if (w->rows > conv->n * w->down) w->rows = conv->n * w->down;
+    w->filters = cnv__round_up(conv->k, cnv__use()->tile_rows), filters = (size_t)w->filters;
+    tiles = (size_t)w->rows * (size_t)w->across;
+    x = (size_t)(w->rows * 24 * (w->across + 1)) * c + line, dy = 16 * tiles * k + line;
+    w->v_step = tiles * c + line, w->z_step = tiles * filters + line;
+    w->m_step = filters * c + line;
+    conv->pad = 0;
+    conv->work_size = 6 * (w->v_step + w->z_step) + 36 * w->m_step + x + dy + 9 * (k + 1) * c;
+    if (!cnv__conv_memory(conv, 0, NULL, ws)) return 0;
+    w->v = conv->work, w->z = w->v + 6 * w->v_step, w->m = w->z + 6 * w->z_step;
+    w->x = w->m + 36 * w->m_step, w->dy = w->x + x, w->sum = w->dy + dy;
+    cnv__count_by(conv->tap, conv->c, 0, conv->h * conv->w); /* x's and dy's channels and pixels */
+    cnv__count_by(conv->y_row, conv->k, 0, conv->p * conv->q);
+    cnv__count_by(conv->y_col, conv->w < conv->q ? conv->q : conv->w, 0, 1);
+    cnv__count_by(conv->w_col, conv->c, 0, 1); /* the products' tables: columns of v and m, rows */
+    cnv__count_by(conv->w_row, w->filters, 0, conv->c);
+    cnv__count_by(conv->pixel, (int)tiles, 0, conv->c);
+    return 1;
+}
+
+/* Rows top ... top+rows-1 of channels that begin at planes[channel], [h][w], as [rows][width][c]:
+   from column -left on, with zeros where there are none */
+static void cnv__last_band(const cnv_real *x, const int *planes, int c, int h, int w,
+                           const int *along, int top, int left, int rows, int width, cnv_real *last)
+{
+    int y;
+    for (y = top; y < top + rows; y++) {
+        int inside = y >= 0 && y < h, from = inside ? left : width, to = inside ? left + w : width;
+        memset(last, 0, (size_t)(from * c) * sizeof *last);
+        if (inside) cnv__use()->pack(x + y * w, planes, c, along, w, c, last + from * c);
+        memset(last + to * c, 0, (size_t)((width - to) * c) * sizeof *last);
+        last += width * c;
+    }
+}
+
+/* `count` rows of tiles, numbered through all images, from `first` on */
+static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv_real *x,
+                                       const cnv_real *dy, int first, int count)
+{
+    const cnv__conv *conv = w->conv;
+    int width = 4 * w->across, i;
+    size_t image = (size_t)conv->c * (size_t)(conv->h * conv->w);
+    size_t output = (size_t)conv->k * (size_t)(conv->p * conv->q);
+    CNV__PARALLEL_FOR(24.0 * count * width * (conv->c + conv->k) > CNV__BLOCK)
+    for (i = 0; i < count; i++) {
+        size_t n = (size_t)((first + i) / w->down);
+        int top = (first + i) % w->down * 4;
+        cnv__last_band(x + n * image, conv->tap, conv->c, conv->h, conv->w, conv->y_col,
+                       top - conv->win.pad_top, conv->win.pad_left, 6, width + 2,
+                       w->x + i * 6 * (width + 2) * conv->c);
+        cnv__last_band(dy + n * output, conv->y_row, conv->k, conv->p, conv->q, conv->y_col, top, 0,
+                       4, width, w->dy + i * 4 * width * conv->k);
+    }
+}
+
+/* Row i in the other basis of so many tiles */
+static void cnv__winograd_weights_in(const cnv__winograd_weights *w, int i, int tiles)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int c = w->conv->c, k = w->conv->k, width = 4 * w->across, rows = kernels->tile_rows, t;
+    CNV__PARALLEL_FOR(36.0 * tiles * (c + k) > CNV__BLOCK)
+    for (t = 0; t < tiles; t++) {
+        int down = t / w->across, left = t % w->across * 4, lane;
+        kernels->winograd_row(CNV__BT, i, c, w->x + (down * 6 * (width + 2) + left) * c,
+                              (size_t)((width + 2) * c), (size_t)c, w->v + t * c, w->v_step);
+        for (lane = 0; lane < w->filters; lane += rows)
+            kernels->winograd_row(CNV__A, i, rows, w->dy + (down * 4 * width + left) * k + lane,
+                                  (size_t)(width * k), (size_t)k, w->z + lane * tiles + t * rows,
+                                  w->z_step);
+    }
+}
+
+/* m (+)= z v for the 6 places of row i; each thread takes its share of filters */
+static void cnv__winograd_weights_add(const cnv__winograd_weights *w, int i, int tiles, int add)
+{
+    const cnv__conv *conv = w->conv;
+    const cnv__kernels *kernels = cnv__use();
+    int threads = cnv__threads(), t;
+    int share = cnv__round_up((w->filters + threads - 1) / threads, kernels->tile_rows);
+    CNV__PARALLEL_FOR(threads > 1 && 6.0 * tiles * conv->k * conv->c > 50000)
+    for (t = 0; t < threads; t++) {
+        cnv__product g;
+        int j, k0 = t * share;
+        g.m = w->filters - k0 < share ? w->filters - k0 : share, g.k = tiles;
+        g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col, g.c_row = conv->w_row + k0;
+        g.bias = NULL, g.add = add, g.read_on = 1;
+        for (j = 0; j < 6 && k0 < w->filters; j++) {
+            g.a = w->z + (size_t)j * w->z_step + k0 * tiles, g.b = w->v + (size_t)j * w->v_step;
+            g.c = w->m + (size_t)(6 * i + j) * w->m_step;
+            kernels->product(&g, 0, conv->c, conv->panel + t * CNV__DEPTH * kernels->tile_columns);
+        }
+    }
+}
+
+static int cnv__backward_weights_winograd(cnv__conv *conv, const cnv_tensor *x,
+                                          const cnv_tensor *dy, cnv_tensor *dweight,
+                                          cnv_workspace *ws)
+{
+    cnv__winograd_weights w;
+    int first, count, i, total;
+    if (!cnv__winograd_weights_memory(&w, conv, ws)) return 0;
+    total = conv->n * w.down;
+    for (first = 0; first < total; first += count) {
+        count = total - first < w.rows ? total - first : w.rows;
+        cnv__winograd_weights_read(&w, x->data, dy->data, first, count);
+        for (i = 0; i < 6; i++) {
+            cnv__winograd_weights_in(&w, i, count * w.across);
+            cnv__winograd_weights_add(&w, i, count * w.across, first > 0);
+        }
+    }
+    CNV__PARALLEL_FOR(36.0 * conv->k * conv->c > CNV__BLOCK)
+    for (i = 0; i < 3 * conv->k; i++)
+        cnv__use()->winograd_row(CNV__GT, i % 3, conv->c, w.m + i / 3 * conv->c, 6 * w.m_step,
+                                 w.m_step, w.sum + i * 3 * conv->c, (size_t)conv->c);
+    cnv__last_add(conv, w.sum, w.sum + conv->k * conv->taps, dweight->data);
+    cnv__conv_end(conv);
+    return 1;
+}
+
 CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy,
                                        const cnv_window *win, int groups, cnv_tensor *dweight,
                                        cnv_tensor *dbias, cnv_workspace *ws)
@@ -3249,6 +3474,10 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
     if (dbias && cnv_tensor_size(dbias) != (size_t)conv.k)
         return cnv__fail("%d filters cannot have %.0f biases", conv.k,
                          (double)cnv_tensor_size(dbias));
+    if (cnv__winograd_weights_win(&conv)) {
+        if (dbias) cnv__bias_backward(dy, 0, conv.n, dbias);
+        return cnv__backward_weights_winograd(&conv, x, dy, dweight, ws);
+    }
     cnv__last_sizes(&conv);
     if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * conv.p * conv.q),
                           NULL, ws))

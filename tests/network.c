@@ -206,8 +206,8 @@ static void check_packing(void)
 static void check_winograd(void)
 {
     cnv_net *net = cnv_net_new();
-    int y = cnv_conv2d(net, cnv_input(net, 16), "conv", 24, 3, 1, 1), round;
-    cnv_tensor large = image_of(2, 16, 19, 21, 4), small = image_of(2, 16, 9, 8, 5);
+    int y = cnv_conv2d(net, cnv_input(net, 64), "conv", 32, 3, 1, 1), round;
+    cnv_tensor large = image_of(2, 64, 19, 21, 4), small = image_of(2, 64, 9, 8, 5);
     cnv_tensor plain, plain_y, small_dx;
     CHECK(cnv_init(net, 3), "%s", cnv_error());
     cnv_use_winograd(0);
