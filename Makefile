@@ -32,15 +32,19 @@ OPENMP = $(eval OPENMP := $(shell mkdir -p build; \
 # Threads that wait sleep: spinning instead costs far more when other programs run, too.
 export OMP_WAIT_POLICY = passive
 # Homebrew's headers lie where not every compiler looks. -lm: the library of sin, exp and sqrt.
-COMPILE = $(CC) $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb)) \
-	$< -o $@ $(LDFLAGS) -lm
+FLAGS = $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb))
+COMPILE = $(CC) $(FLAGS) $< $(LINKED) -o $@ $(LDFLAGS) -lm
 
 build build/tests build/gallery build/peers build/notebooks: | $(FIRST)
 	@mkdir -p $@
-build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
+# The library once for all examples; alone, an example compiles what it needs of it by itself.
+build/cnnvis.o: cnnvis.h | build
+	$(CC) $(FLAGS) -DCNNVIS_IMPLEMENTATION -x c -c $< -o $@
+$(PROGRAMS) $(TESTS) build/parity: LINKED = -DEXAMPLE_LINKED build/cnnvis.o
+build/%: examples/%.c build/cnnvis.o $(wildcard examples/*.h) | build
 	$(COMPILE)
 build/compare build/custom build/sanity_check: $(wildcard examples/*.c) # they include heatmaps
-build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
+build/tests/%: tests/%.c build/cnnvis.o $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
 BENCHES = build/bench build/networks build/staircase
 $(BENCHES): build/%: bench/%.c cnnvis.h $(wildcard bench/*.h examples/*.h) | build
@@ -50,7 +54,7 @@ build/peers/onednn: LIBRARY = -ldnnl
 build/peers/openblas: LIBRARY = -lopenblas
 build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
 	@$(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY) 2>$@.log || echo 'without $@: see $@.log'
-build/parity: tests/parity/parity.c cnnvis.h tests/check.h $(wildcard examples/*.[ch]) | build
+build/parity: tests/parity/parity.c build/cnnvis.o tests/check.h $(wildcard examples/*.[ch]) | build
 	$(COMPILE) -Wno-unused-function
 build/make_gallery: examples/gallery.c cnnvis.h | build
 	$(COMPILE)

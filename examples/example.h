@@ -13,8 +13,10 @@
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 #endif
+#if !defined EXAMPLE_LINKED || defined STBI_VERSION /* make links build/cnnvis.o, without stb */
 #define CNNVIS_STATIC /* the compiler drops what a program does not call */
 #define CNNVIS_IMPLEMENTATION
+#endif
 #include "../cnnvis.h"
 #include "models.h"
 #include "photo.h"

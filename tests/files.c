@@ -22,6 +22,7 @@ static void limited_free(void *p)
 #define CNNVIS_MALLOC(bytes) limited_realloc(NULL, bytes)
 #define CNNVIS_REALLOC(p, bytes) limited_realloc(p, bytes)
 #define CNNVIS_FREE(p) limited_free(p)
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "check.h"

@@ -8,6 +8,7 @@
 #include <stb/stb_image.h>
 #endif
 #endif
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "check.h"

@@ -8,6 +8,7 @@
    the inputs. Then: random real numbers against the rounding error that theory allows, forward and
    backward as adjoints of one another, and a batch against its images one by one. */
 #define CNV__LARGE 3000 /* filters that Winograd does not keep: else too many to test */
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 
