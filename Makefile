@@ -16,6 +16,7 @@ CFLAGS = -O2 -std=gnu99 -Wall -Wextra
 PREFIX = /usr/local
 EXAMPLES = $(filter-out examples/gallery.c,$(wildcard examples/*.c))
 PROGRAMS = $(EXAMPLES:examples/%.c=build/%)
+LONGEST = networks adversarial visions codes
 TESTS = $(patsubst %.c,build/%,$(wildcard tests/*.c))
 
 all: $(PROGRAMS)
@@ -35,7 +36,7 @@ export OMP_WAIT_POLICY = passive
 FLAGS = $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb))
 COMPILE = $(CC) $(FLAGS) $< $(LINKED) -o $@ $(LDFLAGS) -lm
 
-build build/tests build/gallery build/peers build/notebooks: | $(FIRST)
+build build/tests build/programs build/gallery build/peers build/notebooks: | $(FIRST)
 	@mkdir -p $@
 # The library once for all examples; alone, an example compiles what it needs of it by itself.
 build/cnnvis.o: cnnvis.h | build
@@ -98,11 +99,15 @@ RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9
 	echo '0 passed, 1 failed' >>$@
 build/tests/%.log: build/tests/% always
 	@$< $(RUN)
-build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
-	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
-build/tests/networks.log: tests/networks.sh $(PROGRAMS) always | build/tests
+build/programs/%.log: build/% tests/programs.sh always | build/programs
+	@sh tests/programs.sh $< $(RUN)
+build/tests/readme.log: tests/programs.sh README.md cnnvis.h always | build/tests
+	@CC='$(CC)' sh $< README.md $(RUN)
+build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
-test: $(TESTS:=.log) build/tests/programs.log build/tests/networks.log
+# What takes longest begins first, so that no processor waits for it in the end.
+test: $(LONGEST:%=build/tests/%.log) $(TESTS:=.log) build/tests/networks.log \
+		build/tests/readme.log $(PROGRAMS:build/%=build/programs/%.log)
 	@for log in $^; do echo "$$log:" | sed 's|.*/|--- |; s|.log:||'; cat $$log; done
 	@awk '/^[0-9]+ passed, [0-9]+ failed$$/ { good += $$1; bad += $$3 } \
 		END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' $^

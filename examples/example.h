@@ -358,6 +358,17 @@ static inline void example_picture(example *e)
     }
 }
 
+/* Ends the program before its work if it could not write a picture of that name after it: where
+   none is yet, it tries so with one pixel. */
+static inline void example_writable(const example *e)
+{
+    float black = 0;
+    cnv_tensor pixel = cnv_tensor_view(&black, 1, 1, 1, 1);
+    FILE *old = fopen(e->out, "rb");
+    if (old) fclose(old);
+    else example_check(e, cnv_image_save(e->out, &pixel) && !remove(e->out));
+}
+
 /* Options alone, for programs that make their network themselves or need none. `own` lists the
    program's own options, "steps,size"; `needless` the common ones that mean nothing to it. */
 static inline example example_start(int argc, char **argv, const char *about, const char *own,
@@ -379,6 +390,7 @@ static inline example example_start(int argc, char **argv, const char *about, co
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);
+    example_writable(&e);
     return e;
 }
 
