@@ -96,7 +96,8 @@ test_files() {
     done
     refused "$@" --image truncated.ppm
     refused "$@" --weights truncated.safetensors
-    refused "$@" --layer nowhere
+    refused "$@" --out left.png --layer nowhere
+    if [ -e left.png ]; then fail "$name: leaves a picture without having drawn it"; else pass; fi
     refused "$@" --class nothing
     refused "$@" --class 1000000
     refused "$@" --net nonet
@@ -119,6 +120,7 @@ test_program() {
     refused "$@" --seed
     refused "$@" --seed soon
     refused "$@" --out nowhere/picture.png
+    if [ -s out ]; then fail "$name: works before it finds that it cannot write"; else pass; fi
     case $name in
     toybox | train) ;; # these read neither a network nor a picture
     *) test_files "$@" ;;
