@@ -16,7 +16,7 @@ CFLAGS = -O2 -std=gnu99 -Wall -Wextra
 PREFIX = /usr/local
 EXAMPLES = $(filter-out examples/gallery.c,$(wildcard examples/*.c))
 PROGRAMS = $(EXAMPLES:examples/%.c=build/%)
-LONGEST = networks adversarial visions codes
+LONGEST = networks adversarial compare synthesis codes
 TESTS = $(patsubst %.c,build/%,$(wildcard tests/*.c))
 
 all: $(PROGRAMS)
