@@ -16,6 +16,7 @@ CFLAGS = -O2 -std=gnu99 -Wall -Wextra
 PREFIX = /usr/local
 EXAMPLES = $(filter-out examples/gallery.c,$(wildcard examples/*.c))
 PROGRAMS = $(EXAMPLES:examples/%.c=build/%)
+LONGEST = networks adversarial compare synthesis codes
 TESTS = $(patsubst %.c,build/%,$(wildcard tests/*.c))
 
 all: $(PROGRAMS)
@@ -32,15 +33,19 @@ OPENMP = $(eval OPENMP := $(shell mkdir -p build; \
 # Threads that wait sleep: spinning instead costs far more when other programs run, too.
 export OMP_WAIT_POLICY = passive
 # Homebrew's headers lie where not every compiler looks. -lm: the library of sin, exp and sqrt.
-COMPILE = $(CC) $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb)) \
-	$< -o $@ $(LDFLAGS) -lm
+FLAGS = $(CFLAGS) $(OPENMP) $(patsubst %/stb,-I%,$(wildcard /opt/homebrew/include/stb))
+COMPILE = $(CC) $(FLAGS) $< $(LINKED) -o $@ $(LDFLAGS) -lm
 
-build build/tests build/gallery build/peers build/notebooks: | $(FIRST)
+build build/tests build/programs build/gallery build/peers build/notebooks: | $(FIRST)
 	@mkdir -p $@
-build/%: examples/%.c cnnvis.h $(wildcard examples/*.h) | build
+# The library once for all examples; alone, an example compiles what it needs of it by itself.
+build/cnnvis.o: cnnvis.h | build
+	$(CC) $(FLAGS) -DCNNVIS_IMPLEMENTATION -x c -c $< -o $@
+$(PROGRAMS) $(TESTS) build/parity: LINKED = -DEXAMPLE_LINKED build/cnnvis.o
+build/%: examples/%.c build/cnnvis.o $(wildcard examples/*.h) | build
 	$(COMPILE)
 build/compare build/custom build/sanity_check: $(wildcard examples/*.c) # they include heatmaps
-build/tests/%: tests/%.c cnnvis.h $(wildcard tests/*.h examples/*.[ch]) | build/tests
+build/tests/%: tests/%.c build/cnnvis.o $(wildcard tests/*.h examples/*.[ch]) | build/tests
 	$(COMPILE)
 BENCHES = build/bench build/networks build/staircase
 $(BENCHES): build/%: bench/%.c cnnvis.h $(wildcard bench/*.h examples/*.h) | build
@@ -50,7 +55,7 @@ build/peers/onednn: LIBRARY = -ldnnl
 build/peers/openblas: LIBRARY = -lopenblas
 build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
 	@$(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY) 2>$@.log || echo 'without $@: see $@.log'
-build/parity: tests/parity/parity.c cnnvis.h tests/check.h $(wildcard examples/*.[ch]) | build
+build/parity: tests/parity/parity.c build/cnnvis.o tests/check.h $(wildcard examples/*.[ch]) | build
 	$(COMPILE) -Wno-unused-function
 build/make_gallery: examples/gallery.c cnnvis.h | build
 	$(COMPILE)
@@ -94,11 +99,15 @@ RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9
 	echo '0 passed, 1 failed' >>$@
 build/tests/%.log: build/tests/% always
 	@$< $(RUN)
-build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
-	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
-build/tests/networks.log: tests/networks.sh $(PROGRAMS) always | build/tests
+build/programs/%.log: build/% tests/programs.sh always | build/programs
+	@sh tests/programs.sh $< $(RUN)
+build/tests/readme.log: tests/programs.sh README.md cnnvis.h always | build/tests
+	@CC='$(CC)' sh $< README.md $(RUN)
+build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
-test: $(TESTS:=.log) build/tests/programs.log build/tests/networks.log
+# What takes longest begins first, so that no processor waits for it in the end.
+test: $(LONGEST:%=build/tests/%.log) $(TESTS:=.log) build/tests/networks.log \
+		build/tests/readme.log $(PROGRAMS:build/%=build/programs/%.log)
 	@for log in $^; do echo "$$log:" | sed 's|.*/|--- |; s|.log:||'; cat $$log; done
 	@awk '/^[0-9]+ passed, [0-9]+ failed$$/ { good += $$1; bad += $$3 } \
 		END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' $^

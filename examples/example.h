@@ -13,8 +13,10 @@
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 #endif
+#if !defined EXAMPLE_LINKED || defined STBI_VERSION /* make links build/cnnvis.o, without stb */
 #define CNNVIS_STATIC /* the compiler drops what a program does not call */
 #define CNNVIS_IMPLEMENTATION
+#endif
 #include "../cnnvis.h"
 #include "models.h"
 #include "photo.h"
@@ -356,6 +358,17 @@ static inline void example_picture(example *e)
     }
 }
 
+/* Ends the program before its work if it could not write a picture of that name after it: where
+   none is yet, it tries so with one pixel. */
+static inline void example_writable(const example *e)
+{
+    float black = 0;
+    cnv_tensor pixel = cnv_tensor_view(&black, 1, 1, 1, 1);
+    FILE *old = fopen(e->out, "rb");
+    if (old) fclose(old);
+    else example_check(e, cnv_image_save(e->out, &pixel) && !remove(e->out));
+}
+
 /* Options alone, for programs that make their network themselves or need none. `own` lists the
    program's own options, "steps,size"; `needless` the common ones that mean nothing to it. */
 static inline example example_start(int argc, char **argv, const char *about, const char *own,
@@ -377,6 +390,7 @@ static inline example example_start(int argc, char **argv, const char *about, co
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);
+    example_writable(&e);
     return e;
 }
 

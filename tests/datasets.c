@@ -11,6 +11,9 @@
 #undef main
 #include "check.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 

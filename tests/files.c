@@ -22,12 +22,15 @@ static void limited_free(void *p)
 #define CNNVIS_MALLOC(bytes) limited_realloc(NULL, bytes)
 #define CNNVIS_REALLOC(p, bytes) limited_realloc(p, bytes)
 #define CNNVIS_FREE(p) limited_free(p)
+#define CNNVIS_STATIC
+#define CNNVIS_NO_SIMD /* files need no kernels */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "check.h"
 
 #ifdef __has_include /* after cnnvis.h, which then knows nothing of it */
 #if __has_include(<stb/stb_image.h>)
+#define STBI_ONLY_PNG
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 #endif

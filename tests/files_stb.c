@@ -4,10 +4,13 @@
      cc -O2 tests/files_stb.c -o build/files_stb -lm && build/files_stb [a folder: build] */
 #ifdef __has_include
 #if __has_include(<stb/stb_image.h>)
+#define STBI_ONLY_PNG
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 #endif
 #endif
+#define CNNVIS_STATIC
+#define CNNVIS_NO_SIMD /* files need no kernels */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "check.h"

@@ -8,6 +8,7 @@
    pooling there is no derivative to compare: inputs of single operators keep away from kinks, and
    in networks the few steps that cross one are recognized and left out. */
 #define CNNVIS_REAL double
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 

@@ -9,6 +9,7 @@
    backward as adjoints of one another, and a batch against its images one by one. */
 #define CNV__LARGE 3000 /* filters that Winograd does not keep: else too many to test */
 #define CNV__WORTH 0    /* and that it is used for however few */
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 

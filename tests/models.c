@@ -5,6 +5,7 @@
    numbers with PyTorch's. */
 #include "memory.h"
 
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../examples/models.h"
 

@@ -5,6 +5,7 @@
    for it is refused. That the gradients themselves are right is proved in gradients.c. */
 #include "memory.h"
 
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 

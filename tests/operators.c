@@ -5,6 +5,7 @@
    only moves or adds whole numbers must agree number for number (a maximum with its ties, NaN and
    infinities too); operators that divide or call exp must agree up to 16 eps times the magnitude
    of the numbers that went in. Canaries around outputs, NaN around inputs, sizes over all tails. */
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 

@@ -19,6 +19,7 @@ static void counted_free(void *p)
 #define CNNVIS_MALLOC(bytes) counted_malloc(bytes)
 #define CNNVIS_REALLOC(p, bytes) realloc(p, bytes)
 #define CNNVIS_FREE(p) counted_free(p)
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "check.h"

@@ -6,6 +6,7 @@
    and both numbers must stand in the message. */
 #include "memory.h"
 
+#define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 
