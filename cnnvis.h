@@ -3802,60 +3802,57 @@ static int cnv__check_saved(const cnv_tensor *saved, int planes)
     return cnv__check_shape(saved, 2, planes, 1, 1, "the saved statistics");
 }
 
-/* Statistics over `count` planes that lie `stride` planes apart, in double. */
-static void cnv__moments(const cnv_real *x, int count, int stride, size_t area, double *mean,
-                         double *var)
+/* y = x - mean, in `count` planes that lie `stride` planes apart; mean and variance of all. */
+static void cnv__center(const cnv_real *x, int count, int stride, size_t area, cnv_real *y,
+                        double *mean, double *var)
 {
     double sum = 0, square = 0, total = (double)count * (double)area;
-    size_t i;
-    int n;
-    for (n = 0; n < count; n++)
-        for (i = 0; i < area; i++) sum += (double)x[(size_t)n * (size_t)stride * area + i];
+    size_t apart = (size_t)stride * area, n;
+    for (n = 0; n < (size_t)count; n++) sum += (double)cnv__use()->total(area, x + n * apart);
     *mean = sum / total;
-    for (n = 0; n < count; n++)
-        for (i = 0; i < area; i++) {
-            double d = (double)x[(size_t)n * (size_t)stride * area + i] - *mean;
-            square += d * d;
-        }
+    for (n = 0; n < (size_t)count; n++) {
+        cnv__use()->affine(area, 1, (cnv_real)-*mean, x + n * apart, y + n * apart);
+        square += (double)cnv__use()->dot(area, y + n * apart, y + n * apart);
+    }
     *var = square / total;
 }
 
-/* Normalizes `count` planes `stride` apart, with their mean and spread = 1/sqrt(var + eps). */
+/* Normalizes `count` planes `stride` apart; spread = 1/sqrt(var + eps). */
 static void cnv__norm_forward(const cnv_real *x, int count, int stride, size_t area,
-                              cnv_real gamma, cnv_real beta, double mean, double spread,
-                              cnv_real *y)
+                              cnv_real gamma, cnv_real beta, double eps, cnv_real *y, double *mean,
+                              double *var, double *spread)
 {
-    double scale = (double)gamma * spread, shift = (double)beta - scale * mean;
-    int n;
-    for (n = 0; n < count; n++) {
-        size_t at = (size_t)n * (size_t)stride * area;
-        cnv__use()->affine(area, (cnv_real)scale, (cnv_real)shift, x + at, y + at);
-    }
+    size_t apart = (size_t)stride * area, n;
+    cnv__center(x, count, stride, area, y, mean, var);
+    *spread = 1 / sqrt(*var + eps);
+    for (n = 0; n < (size_t)count; n++)
+        cnv__use()->affine(area, (cnv_real)((double)gamma * *spread), beta, y + n * apart,
+                           y + n * apart);
 }
 
 /* With z = (x - mean) * spread and means taken over all planes together:
      dx = gamma * spread * (dy - mean(dy) - z * mean(dy * z)),  dgamma += sum(dy * z),
-     dbeta += sum(dy)                                                   (Ioffe & Szegedy 2015) */
+     dbeta += sum(dy)                                                   (Ioffe & Szegedy 2015)
+   On the way dx holds z. */
 static void cnv__norm_backward(const cnv_real *x, int count, int stride, size_t area, double gamma,
                                double mean, double spread, const cnv_real *dy, cnv_real *dx,
                                cnv_real *dgamma, cnv_real *dbeta)
 {
-    double sum = 0, sum_z = 0, total = (double)count * (double)area;
-    size_t i;
-    int n;
-    for (n = 0; n < count; n++) {
-        size_t at = (size_t)n * (size_t)stride * area;
-        for (i = at; i < at + area; i++) {
-            sum += (double)dy[i];
-            sum_z += (double)dy[i] * ((double)x[i] - mean) * spread;
-        }
+    double sum = 0, sum_z = 0, total = (double)count * (double)area, scale = gamma * spread;
+    size_t apart = (size_t)stride * area, n;
+    for (n = 0; n < (size_t)count; n++) {
+        const cnv_real *from = dy + n * apart;
+        cnv_real *z = dx + n * apart;
+        cnv__use()->affine(area, 1, (cnv_real)-mean, x + n * apart, z);
+        cnv__use()->affine(area, (cnv_real)spread, 0, z, z);
+        sum += (double)cnv__use()->total(area, from);
+        sum_z += (double)cnv__use()->dot(area, from, z);
     }
-    for (n = 0; n < count; n++) {
-        size_t at = (size_t)n * (size_t)stride * area;
-        for (i = at; i < at + area; i++) {
-            double z = ((double)x[i] - mean) * spread;
-            dx[i] = (cnv_real)(gamma * spread * ((double)dy[i] - sum / total - z * sum_z / total));
-        }
+    for (n = 0; n < (size_t)count; n++) {
+        cnv_real *to = dx + n * apart;
+        cnv__use()->affine(area, (cnv_real)(-scale * sum_z / total),
+                           (cnv_real)(-scale * sum / total), to, to);
+        cnv__use()->add_scaled(area, (cnv_real)scale, dy + n * apart, to);
     }
     if (dgamma) *dgamma += (cnv_real)sum_z;
     if (dbeta) *dbeta += (cnv_real)sum;
@@ -3876,10 +3873,8 @@ CNVDEF int cnv_batch_norm_train_forward(const cnv_tensor *x, const cnv_tensor *g
     for (c = 0; c < x->c; c++) {
         double m, v, spread;
         const cnv_real *from = x->data + (size_t)c * area;
-        cnv__moments(from, x->n, x->c, area, &m, &v);
-        spread = 1 / sqrt(v + eps);
-        cnv__norm_forward(from, x->n, x->c, area, gamma->data[c], beta->data[c], m, spread,
-                          y->data + (size_t)c * area);
+        cnv__norm_forward(from, x->n, x->c, area, gamma->data[c], beta->data[c], eps,
+                          y->data + (size_t)c * area, &m, &v, &spread);
         saved->data[c] = (cnv_real)m;
         saved->data[x->c + c] = (cnv_real)spread;
         if (total > 1) v *= total / (total - 1);
@@ -3921,10 +3916,8 @@ CNVDEF int cnv_instance_norm_forward(const cnv_tensor *x, const cnv_tensor *gamm
     for (i = 0; i < planes; i++) {
         double mean, var, spread;
         const cnv_real *from = x->data + (size_t)i * area;
-        cnv__moments(from, 1, 1, area, &mean, &var);
-        spread = 1 / sqrt(var + eps);
-        cnv__norm_forward(from, 1, 1, area, gamma->data[i % x->c], beta->data[i % x->c], mean,
-                          spread, y->data + (size_t)i * area);
+        cnv__norm_forward(from, 1, 1, area, gamma->data[i % x->c], beta->data[i % x->c], eps,
+                          y->data + (size_t)i * area, &mean, &var, &spread);
         saved->data[i] = (cnv_real)mean;
         saved->data[planes + i] = (cnv_real)spread;
     }
@@ -6259,24 +6252,19 @@ static void cnv__resize_taps(int in, int out, cnv__taps *taps)
     }
 }
 
-/* The weighted sum that taps describe. */
-static cnv_real cnv__weigh(const cnv_real *x, const cnv__taps *taps)
+/* y[i] = the weighted sum that taps describe, over numbers `stride` apart, from x[i] on; i < n. */
+static void cnv__weigh(const cnv_real *x, size_t stride, const cnv__taps *taps, size_t n,
+                       cnv_real *y)
 {
-    double sum = taps->w_first * (double)x[taps->first], between = 0;
-    int i;
-    if (taps->last == taps->first) return (cnv_real)sum;
-    for (i = taps->first + 1; i < taps->last; i++) between += (double)x[i];
-    return (cnv_real)(sum + taps->w_between * between + taps->w_last * (double)x[taps->last]);
-}
-
-/* The same of whole rows of n numbers. */
-static void cnv__weigh_rows(const cnv_real *rows, size_t n, const cnv__taps *taps, cnv_real *y)
-{
-    int i;
-    cnv__use()->affine(n, (cnv_real)taps->w_first, 0, rows + (size_t)taps->first * n, y);
-    for (i = taps->first + 1; i <= taps->last; i++)
-        cnv__use()->add_scaled(n, (cnv_real)(i < taps->last ? taps->w_between : taps->w_last),
-                               rows + (size_t)i * n, y);
+    const cnv_real *first = x + (size_t)taps->first * stride;
+    const cnv_real *last = x + (size_t)taps->last * stride, *at;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        double sum = taps->w_first * (double)first[i], between = 0;
+        for (at = first + stride; at < last; at += stride) between += (double)at[i];
+        if (first < last) sum += taps->w_between * between + taps->w_last * (double)last[i];
+        y[i] = (cnv_real)sum;
+    }
 }
 
 CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y)
@@ -6295,8 +6283,8 @@ CNVDEF int cnv_resize(const cnv_tensor *x, int h, int w, cnv_tensor *y)
     for (k = 0; ok && k < planes; k++) {
         for (p = 0; p < H; p++)
             for (q = 0; q < Q; q++)
-                rows[p * Q + q] = cnv__weigh(x->data + (k * H + p) * W, across + q);
-        for (p = 0; p < P; p++) cnv__weigh_rows(rows, Q, down + p, y->data + (k * P + p) * Q);
+                cnv__weigh(x->data + (k * H + p) * W, 1, across + q, 1, rows + p * Q + q);
+        for (p = 0; p < P; p++) cnv__weigh(rows, Q, down + p, Q, y->data + (k * P + p) * Q);
     }
     CNNVIS_FREE(across);
     CNNVIS_FREE(down);
@@ -6310,8 +6298,8 @@ CNVDEF int cnv_enlarge(const cnv_tensor *x, int factor, cnv_tensor *y)
     return cnv_upsample_forward(x, factor, y);
 }
 
-/* Convolves a plane in place, across and then down, with 2*radius + 1 weights. scratch: room for the
-   plane, and for a row with its repeated borders. */
+/* Convolves a plane in place, across and then down, with 2*radius + 1 weights. scratch: room for
+   the plane, and for a row with its repeated borders. */
 static void cnv__blur_plane(cnv_real *x, int h, int w, const double *weights, int radius,
                             cnv_real *scratch)
 {

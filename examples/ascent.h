@@ -232,8 +232,8 @@ static inline int ascent_transform(ascent *a, int back, const cnv_tensor *x, cnv
     return ok;
 }
 
-/* amplitude [1,1,h,w]: 1 / frequency ^ spectrum, such that z of variance 1 gives pictures of variance
-   1. */
+/* amplitude [1,1,h,w]: 1 / frequency ^ spectrum, such that z of variance 1 gives pictures of
+   variance 1. */
 static inline int ascent_amplitudes(int h, int w, double spectrum, cnv_tensor *amplitude)
 {
     double lowest = 1.0 / (h > w ? h : w), squares = 0;
@@ -625,7 +625,8 @@ static inline int ascent_lbfgs(ascent *a)
     }
     if (tries == 20) ok = ok && cnv_tensor_copy(&from, &a->z) && ascent_gradient(a);
     ok = ok && cnv_tensor_copy(&a->z, s) && cnv_tensor_copy(&slope, y);
-    if (ok) cnv_add_scaled(-1, &from, s), cnv_add_scaled(-1, &a->grad, y); /* of -objective, to be convex */
+    if (ok) cnv_add_scaled(-1, &from, s);
+    if (ok) cnv_add_scaled(-1, &a->grad, y); /* of -objective, to be convex */
     if (ok && !(cnv_dot(s, y) > 1e-12 * cnv_dot(y, y))) a->steps = -1; /* forget all */
     cnv_tensor_free(&direction), cnv_tensor_free(&from), cnv_tensor_free(&slope);
     return ok;

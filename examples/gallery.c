@@ -62,7 +62,7 @@ static const lesson lessons[] = {
     {"smoothgrad", "SmoothGrad", NULL},
     {"lrp", "Layer-wise relevance", NULL},
     {"scorecam", "Score-CAM", NULL},
-    {"compare", "All heatmaps, compared", "--scenes 100"},
+    {"compare", "All heatmaps, compared", "--scenes 60"},
     {"sanity_check", "Sanity checks", NULL},
     {"tcav", "Concept vectors", NULL},
     {"dissection", "Network dissection", NULL},
@@ -333,7 +333,8 @@ static void put_section(FILE *page, const exhibit *e)
     if (e->compile[0]) put_between(page, "<div><h3>Try it</h3><pre>", e->compile, "</pre></div>\n");
     put_between(page, "</div></div>\n<div class=\"said\"><pre class=\"did\">$ ", e->run, "</pre>");
     put_between(page, "<pre>", e->output, "</pre>");
-    fprintf(page, "<pre class=\"did\">%.1f seconds of one processor</pre></div>\n</section>\n", e->seconds);
+    fprintf(page, "<pre class=\"did\">%.1f seconds of one processor</pre></div>\n</section>\n",
+            e->seconds);
 }
 
 /* Links to the notebooks, if `make notebooks` has made pages of them. */

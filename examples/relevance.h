@@ -134,8 +134,8 @@ static inline void relevance_divide(const cnv_tensor *relevance, relevance_rule 
     }
 }
 
-/* How many sums a layer's contributions are: two for both parts of the weights, but where inputs are
-   the same for both, or none is negative, one. A sum of two layers has two. */
+/* How many sums a layer's contributions are: two for both parts of the weights, but where inputs
+   are the same for both, or none is negative, one. A sum of two layers has two. */
 static inline int relevance_terms(const cnv_net *net, const cnv_node *node, relevance_rule rule)
 {
     double low, high;
