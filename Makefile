@@ -94,7 +94,7 @@ RUN = >$@ 2>&1 && grep -q ' passed, 0 failed$$' $@ || grep -q 'passed, [1-9][0-9
 	echo '0 passed, 1 failed' >>$@
 build/tests/%.log: build/tests/% always
 	@$< $(RUN)
-build/tests/programs.log: tests/programs.sh $(PROGRAMS) always | build/tests
+build/tests/programs.log: tests/programs.sh build/make_gallery $(PROGRAMS) always | build/tests
 	@CC='$(CC)' sh $< $(PROGRAMS) $(RUN)
 build/tests/networks.log: tests/networks.sh $(PROGRAMS) always | build/tests
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
