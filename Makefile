@@ -101,13 +101,15 @@ build/tests/%.log: build/tests/% always
 	@$< $(RUN)
 build/programs/%.log: build/% tests/programs.sh always | build/programs
 	@sh tests/programs.sh $< $(RUN)
+build/programs/make_gallery.log: build/saliency
 build/tests/readme.log: tests/programs.sh README.md cnnvis.h always | build/tests
 	@CC='$(CC)' sh $< README.md $(RUN)
 build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
 # What takes longest begins first, so that no processor waits for it in the end.
 test: $(LONGEST:%=build/tests/%.log) $(TESTS:=.log) build/tests/networks.log \
-		build/tests/readme.log $(PROGRAMS:build/%=build/programs/%.log)
+		build/tests/readme.log build/programs/make_gallery.log \
+		$(PROGRAMS:build/%=build/programs/%.log)
 	@for log in $^; do echo "$$log:" | sed 's|.*/|--- |; s|.log:||'; cat $$log; done
 	@awk '/^[0-9]+ passed, [0-9]+ failed$$/ { good += $$1; bad += $$3 } \
 		END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' $^

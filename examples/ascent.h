@@ -86,6 +86,7 @@ struct ascent {
     cnv_tensor seen, slope;     /* the transformed pictures; the gradient at the pictures */
     cnv_tensor m, v;            /* momentum; Adam's means of g and g^2 */
     cnv_tensor basis[2][2];     /* waves: [of rows or columns][to waves or back] */
+    cnv_tensor amplitude;       /* [1,1,h,w]: the waves' */
     cnv_tensor past_z[ASCENT_MEMORY], past_g[ASCENT_MEMORY]; /* L-BFGS: the latest differences */
 };
 
@@ -103,26 +104,12 @@ static inline ascent ascent_of(const example *e, int upto, ascent_objective *obj
 static inline void ascent_end(ascent *a)
 {
     cnv_tensor *all[] = {&a->z, &a->image, &a->grad, &a->value, &a->seen, &a->slope, &a->m, &a->v,
-                         &a->basis[0][0], &a->basis[0][1], &a->basis[1][0], &a->basis[1][1]};
+                         &a->basis[0][0], &a->basis[0][1], &a->basis[1][0], &a->basis[1][1],
+                         &a->amplitude};
     size_t i;
     for (i = 0; i < sizeof all / sizeof *all; i++) cnv_tensor_free(all[i]);
     for (i = 0; i < ASCENT_MEMORY; i++)
         cnv_tensor_free(&a->past_z[i]), cnv_tensor_free(&a->past_g[i]);
-}
-
-static inline double ascent_dot(const cnv_tensor *x, const cnv_tensor *y)
-{
-    size_t i, size = cnv_tensor_size(x);
-    double sum = 0;
-    for (i = 0; i < size; i++) sum += (double)x->data[i] * (double)y->data[i];
-    return sum;
-}
-
-/* y += factor * x */
-static inline void ascent_add(double factor, const cnv_tensor *x, cnv_tensor *y)
-{
-    size_t i, size = cnv_tensor_size(x);
-    for (i = 0; i < size; i++) y->data[i] += (float)(factor * (double)x->data[i]);
 }
 
 /* ---- Objectives ---- */
@@ -199,7 +186,7 @@ static inline int ascent_activations(ascent *a, void *setting)
     if (!seed || !cnv_tensor_copy(&a->net->nodes[node].out, seed)) return 0;
     for (i = 0; i < seed->n; i++) {
         cnv_tensor one = cnv_tensor_image(seed, i);
-        a->value.data[i] = (float)(0.5 * ascent_dot(&one, &one));
+        a->value.data[i] = (float)(0.5 * cnv_dot(&one, &one));
     }
     return 1;
 }
@@ -220,6 +207,7 @@ static inline int ascent_cosines(int size, int back, cnv_tensor *basis)
 
 /* Each plane x becomes (x basis^T)^T. Done for the rows and then for the columns, that is the
    cosine transform in two dimensions. */
+EXAMPLE_INNER_LOOP
 static inline int ascent_turn_planes(const cnv_tensor *x, const cnv_tensor *basis, cnv_tensor *y)
 {
     int planes = x->n * x->c, h = x->h, w = x->w, p, i, j, ok;
@@ -244,26 +232,35 @@ static inline int ascent_transform(ascent *a, int back, const cnv_tensor *x, cnv
     return ok;
 }
 
-/* Multiplies waves by 1 / frequency ^ spectrum; z of variance 1 then gives pictures of variance 1.
-   */
+/* amplitude [1,1,h,w]: 1 / frequency ^ spectrum, such that z of variance 1 gives pictures of
+   variance 1. */
+static inline int ascent_amplitudes(int h, int w, double spectrum, cnv_tensor *amplitude)
+{
+    double lowest = 1.0 / (h > w ? h : w), squares = 0;
+    int i, ok = cnv_tensor_resize(amplitude, 1, 1, h, w);
+    for (i = 0; ok && i < h * w; i++) {
+        double f = fmax(lowest, hypot(i / w / (double)h, i % w / (double)w));
+        amplitude->data[i] = (float)pow(f, -spectrum);
+        squares += (double)amplitude->data[i] * (double)amplitude->data[i];
+    }
+    for (i = 0; ok && i < h * w; i++) amplitude->data[i] /= (float)sqrt(squares / (h * w));
+    return ok;
+}
+
+/* Multiplies waves by their amplitudes. */
+EXAMPLE_INNER_LOOP
 static inline void ascent_weigh(const ascent *a, cnv_tensor *z)
 {
-    int planes = z->n * z->c, h = z->h, w = z->w, p, i;
-    double lowest = 1.0 / (h > w ? h : w), squares = 0;
-    for (i = 0; i < h * w; i++)
-        squares += pow(fmax(lowest, hypot(i / w / (double)h, i % w / (double)w)),
-                       -2 * a->spectrum);
-    for (i = 0; i < h * w; i++) {
-        double f = fmax(lowest, hypot(i / w / (double)h, i % w / (double)w));
-        float factor = (float)(pow(f, -a->spectrum) / sqrt(squares / (h * w)));
-        for (p = 0; p < planes; p++) z->data[p * h * w + i] *= factor;
-    }
+    int p, i, plane = z->h * z->w;
+    for (p = 0; p < z->n * z->c; p++)
+        for (i = 0; i < plane; i++) z->data[p * plane + i] *= a->amplitude.data[i];
 }
 
 /* Three channels that vary independently become colours that vary together, as in the Toybox: most
    in brightness, then between red and blue, least between green and both. The columns are the
    eigenvectors of the colours' covariance, times the square roots of its eigenvalues. back: the
    adjoint. */
+EXAMPLE_INNER_LOOP
 static inline void ascent_colours(cnv_tensor *x, int back)
 {
     static const float mix[3][3] = {
@@ -317,7 +314,7 @@ static inline int ascent_pull_pixels(ascent *a)
     if (ok && a->mix) ascent_colours(&a->grad, 1), ascent_colours(&a->grad, 0); /* z = M u */
     if (ok && a->soften > 0) {
         ok = cnv_blur(&a->grad, a->soften, &blurred);
-        if (ok) ascent_add(2, &blurred, &a->grad);
+        if (ok) cnv_add_scaled(2, &blurred, &a->grad);
     }
     cnv_tensor_free(&blurred);
     return ok && (!a->tie || ascent_tie(a));
@@ -346,34 +343,39 @@ static inline int ascent_mirror(int i, int size)
 
 /* Adds to pixel i of y what stands at (across, down) in x, between pixels bilinear, mirrored at the
    borders; or the adjoint: adds to x what that pixel of y hears from it. */
+EXAMPLE_INNER_LOOP
 static inline void ascent_sample(double across, double down, int back, cnv_tensor *x, cnv_tensor *y,
                                  int i)
 {
-    int c, k, left = (int)floor(across), top = (int)floor(down), plane = x->h * x->w;
+    int c, k, at[4], plane = x->h * x->w, left = (int)across, top = (int)down;
+    float share[4];
+    left -= left > across, top -= top > down; /* rounded down */
     for (k = 0; k < 4; k++) {
         int column = left + (k & 1), row = top + (k >> 1);
-        double share = (1 - fabs(across - column)) * (1 - fabs(down - row));
-        if (share <= 0) continue;
-        column = ascent_mirror(column, x->w), row = ascent_mirror(row, x->h);
-        for (c = 0; c < x->c; c++) {
-            float *from = x->data + c * plane + row * x->w + column;
-            float *to = y->data + c * plane + i;
-            if (back) *from += (float)share * *to;
-            else *to += (float)share * *from;
-        }
+        share[k] = (float)((1 - fabs(across - column)) * (1 - fabs(down - row)));
+        at[k] = ascent_mirror(row, x->h) * x->w + ascent_mirror(column, x->w);
+    }
+    for (c = 0; c < x->c; c++) {
+        float *from = x->data + c * plane, *to = y->data + c * plane + i;
+        for (k = 0; k < 4; k++)
+            if (back) from[at[k]] += share[k] * *to;
+            else *to += share[k] * from[at[k]];
     }
 }
 
 /* y(p) = x(turn * (p - middle) + middle + shift), or its adjoint; adds to y, or to x. map: {cos,
    sin, shift x, shift y} */
+EXAMPLE_INNER_LOOP
 static inline void ascent_warp(const double map[4], int back, cnv_tensor *x, cnv_tensor *y)
 {
-    int i, h = x->h, w = x->w;
-    for (i = 0; i < h * w; i++) {
-        double u = i % w - (w - 1) / 2.0, v = i / w - (h - 1) / 2.0;
-        ascent_sample(map[0] * u - map[1] * v + (w - 1) / 2.0 + map[2],
-                      map[1] * u + map[0] * v + (h - 1) / 2.0 + map[3], back, x, y, i);
-    }
+    int row, column, h = x->h, w = x->w;
+    for (row = 0; row < h; row++)
+        for (column = 0; column < w; column++) {
+            double u = column - (w - 1) / 2.0, v = row - (h - 1) / 2.0;
+            ascent_sample(map[0] * u - map[1] * v + (w - 1) / 2.0 + map[2],
+                          map[1] * u + map[0] * v + (h - 1) / 2.0 + map[3], back, x, y,
+                          row * w + column);
+        }
 }
 
 /* A number in [-most, most] */
@@ -418,6 +420,7 @@ static inline int ascent_shaken(ascent *a, void *camera, int back, cnv_tensor *x
 
 /* Takes `variation` times the squared differences of neighbours from the values, and its slope from
    the slope. */
+EXAMPLE_INNER_LOOP
 static inline void ascent_smooth(ascent *a)
 {
     int n, i, h = a->image.h, w = a->image.w, size = 3 * h * w;
@@ -471,6 +474,7 @@ static inline int ascent_clip(ascent *a, double share, int contribution)
 }
 
 /* Each number of z to within `reach` of that of `around`. */
+EXAMPLE_INNER_LOOP
 static inline void ascent_near(ascent *a)
 {
     size_t i, size = cnv_tensor_size(&a->z);
@@ -482,6 +486,7 @@ static inline void ascent_near(ascent *a)
 }
 
 /* What happens to z after a step; pixels stay in [0,1]. */
+EXAMPLE_INNER_LOOP
 static inline int ascent_tidy(ascent *a)
 {
     float middle = a->waves ? 0 : 0.5f, keep = (float)(1 - a->decay);
@@ -536,6 +541,7 @@ static inline int ascent_gradient(ascent *a)
 
 /* z += rate * g / mean |g|, for each picture by itself; with momentum of m = momentum * m + that,
    or of m's sign (Dong et al. 2017). */
+EXAMPLE_INNER_LOOP
 static inline int ascent_plain(ascent *a)
 {
     int n, i, size = 3 * a->z.h * a->z.w;
@@ -585,16 +591,16 @@ static inline void ascent_two_loops(ascent *a, cnv_tensor *direction)
     int known = a->steps < ASCENT_MEMORY ? a->steps : ASCENT_MEMORY, i;
     for (i = 1; i <= known; i++) {
         int at = (a->steps - i) % ASCENT_MEMORY;
-        rho[at] = 1 / ascent_dot(&a->past_z[at], &a->past_g[at]);
-        alpha[at] = rho[at] * ascent_dot(&a->past_z[at], direction);
-        ascent_add(-alpha[at], &a->past_g[at], direction);
-        if (i == 1) scale = 1 / (rho[at] * ascent_dot(&a->past_g[at], &a->past_g[at]));
+        rho[at] = 1 / cnv_dot(&a->past_z[at], &a->past_g[at]);
+        alpha[at] = rho[at] * cnv_dot(&a->past_z[at], direction);
+        cnv_add_scaled(-alpha[at], &a->past_g[at], direction);
+        if (i == 1) scale = 1 / (rho[at] * cnv_dot(&a->past_g[at], &a->past_g[at]));
     }
     for (i = 0; i < (int)cnv_tensor_size(direction); i++) direction->data[i] *= (float)scale;
     for (i = known; i >= 1; i--) {
         int at = (a->steps - i) % ASCENT_MEMORY;
-        double beta = rho[at] * ascent_dot(&a->past_g[at], direction);
-        ascent_add(alpha[at] - beta, &a->past_z[at], direction);
+        double beta = rho[at] * cnv_dot(&a->past_g[at], direction);
+        cnv_add_scaled(alpha[at] - beta, &a->past_z[at], direction);
     }
 }
 
@@ -609,18 +615,19 @@ static inline int ascent_lbfgs(ascent *a)
     int tries, ok = cnv_tensor_copy(&a->z, &from) && cnv_tensor_copy(&a->grad, &slope) &&
                     cnv_tensor_copy(&a->grad, &direction);
     if (ok) ascent_two_loops(a, &direction);
-    rise = ok ? ascent_dot(&slope, &direction) : 0;
+    rise = ok ? cnv_dot(&slope, &direction) : 0;
     if (!a->steps && rise > 0) length = a->rate * sqrt((double)cnv_tensor_size(&a->z) / rise);
     for (tries = 0; ok && tries < 20; tries++, length /= 2) {
         ok = cnv_tensor_copy(&from, &a->z);
-        ascent_add(length, &direction, &a->z);
+        cnv_add_scaled(length, &direction, &a->z);
         ok = ok && ascent_tidy(a) && ascent_gradient(a);
         if (ascent_total(a) >= value + 1e-4 * length * rise) break;
     }
     if (tries == 20) ok = ok && cnv_tensor_copy(&from, &a->z) && ascent_gradient(a);
     ok = ok && cnv_tensor_copy(&a->z, s) && cnv_tensor_copy(&slope, y);
-    if (ok) ascent_add(-1, &from, s), ascent_add(-1, &a->grad, y); /* of -objective, to be convex */
-    if (ok && !(ascent_dot(s, y) > 1e-12 * ascent_dot(y, y))) a->steps = -1; /* forget all */
+    if (ok) cnv_add_scaled(-1, &from, s);
+    if (ok) cnv_add_scaled(-1, &a->grad, y); /* of -objective, to be convex */
+    if (ok && !(cnv_dot(s, y) > 1e-12 * cnv_dot(y, y))) a->steps = -1; /* forget all */
     cnv_tensor_free(&direction), cnv_tensor_free(&from), cnv_tensor_free(&slope);
     return ok;
 }
@@ -647,7 +654,8 @@ static inline int ascent_begin(ascent *a)
                    cnv_tensor_resize(&a->v, a->z.n, 3, a->z.h, a->z.w);
     for (back = 0; ok && a->waves && back < 2; back++)
         ok = ascent_cosines(a->z.h, back, &a->basis[0][back]) &&
-             ascent_cosines(a->z.w, back, &a->basis[1][back]);
+             ascent_cosines(a->z.w, back, &a->basis[1][back]) &&
+             ascent_amplitudes(a->z.h, a->z.w, a->spectrum, &a->amplitude);
     if (ok) cnv_tensor_fill(&a->m, 0), cnv_tensor_fill(&a->v, 0);
     a->steps = 0;
     return ok && ascent_render(a);
@@ -724,7 +732,7 @@ static inline int ascent_grams(const cnv_tensor *out, cnv_tensor *grams, double 
         cnv_tensor f = cnv_tensor_view(cnv_tensor_image(out, i).data, c, out->h * out->w, 1, 1);
         cnv_tensor gram = cnv_tensor_view(cnv_tensor_image(grams, i).data, c, c, 1, 1);
         ok = cnv_linear_forward(&f, &f, NULL, &gram, NULL);
-        lengths[i] = ok ? sqrt(ascent_dot(&gram, &gram)) + 1e-30 : 1;
+        lengths[i] = ok ? sqrt(cnv_dot(&gram, &gram)) + 1e-30 : 1;
         for (k = 0; ok && k < size; k++) gram.data[k] /= (float)lengths[i];
     }
     return ok;
@@ -746,12 +754,12 @@ static inline int ascent_differ(ascent *a, ascent_diversity *d, const cnv_tensor
     cnv_tensor_fill(&others, 0);
     for (k = first; k < first + count; k++) {
         cnv_tensor other = cnv_tensor_image(grams, k);
-        if (k != i) ascent_add(each, &other, &others);
+        if (k != i) cnv_add_scaled(each, &other, &others);
     }
-    cosines = ascent_dot(&others, &own), ascent_add(-cosines, &own, &others);
+    cosines = cnv_dot(&others, &own), cnv_add_scaled(-cosines, &own, &others);
     ok = cnv_conv2d_forward(&f, &others, NULL, &one, 1, &slope, NULL);
     to = cnv_tensor_image(seed, i);
-    if (ok) ascent_add(-4 * d->weight / length, &slope, &to);
+    if (ok) cnv_add_scaled(-4 * d->weight / length, &slope, &to);
     a->value.data[i] -= (float)(d->weight * cosines), d->cosine += cosines / grams->n;
     cnv_tensor_free(&others), cnv_tensor_free(&slope);
     return ok;

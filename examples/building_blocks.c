@@ -34,7 +34,8 @@ static int building_blocks(cnv_net *net, int logits, const cnv_tensor *image, in
         !nmf_start(&b->parts, &net->nodes[b->node].out, b->groups, cnv_random(&b->rng)))
         return 0;
     b->before = nmf_error(&b->parts);
-    for (i = 0; i < b->steps; i++) nmf_step(&b->parts);
+    for (i = 0; i < b->steps; i++)
+        if (!nmf_step(&b->parts)) return 0;
     b->after = nmf_error(&b->parts), nmf_normalize(&b->parts);
     if (!blocks_effects(net, logits, class_id, b, b->effect, &b->share)) return 0;
     return blocks_sort(b), 1;

@@ -41,11 +41,11 @@ static int deepdream(ascent *a, const cnv_tensor *image, const dream_options *o)
         if (octave && (h < 32 || w < 32)) continue;
         ok = cnv_resize(image, h, w, &base) && cnv_tensor_copy(&base, &start);
         if (ok && detail.data) ok = cnv_resize(&detail, h, w, &a->z);
-        if (ok && detail.data) ascent_add(1, &a->z, &start);
+        if (ok && detail.data) cnv_add_scaled(1, &a->z, &start);
         ok = ok && ascent_from(a, &start);
         for (i = 0; ok && i < o->steps; i++) ok = ascent_step(a);
         ok = ok && cnv_tensor_copy(&a->z, &detail);
-        if (ok) ascent_add(-1, &base, &detail);
+        if (ok) cnv_add_scaled(-1, &base, &detail);
     }
     a->home = NULL;
     cnv_tensor_free(&base), cnv_tensor_free(&detail), cnv_tensor_free(&start);

@@ -36,7 +36,7 @@ static double paint_step(painter *p, const cnv_tensor *images, cnv_optimizer *op
         loss = painter_loss(p, images, &p->net->nodes[p->painted].out);
     seed = loss < 0 ? NULL : cnv_seed(p->net, p->painted);
     if (!seed) return -1;
-    ascent_add(-1.0 / images->n, &p->loss.grad, seed);
+    cnv_add_scaled(-1.0 / images->n, &p->loss.grad, seed);
     return cnv_backward(p->net, CNV_PARAMETERS) && cnv_step(p->net, optimizer) ? loss : -1;
 }
 

@@ -4,10 +4,11 @@
        build/make_gallery saliency gradcam        only these (make_gallery is this program)
        build/make_gallery --thumbs saliency       shrinks their pictures for README.md
 
-   Each example is run as it is, timed, and what it prints is caught. What the page says about it is
-   read from the comment on top of its source: the line behind its name, the fields Question,
-   Formula, Paper, Look for and Measured, and the line that compiles it. The page needs nothing but
-   the pictures beside it. If an example fails the page says so, and so does the exit status.
+   Each example is run as it is, with one thread: as many at a time as there are processors. What it
+   prints is caught, and how much time of its processor it took. What the page says about it is read
+   from the comment on top of its source: the line behind its name, the fields Question, Formula,
+   Paper, Look for and Measured, and the line that compiles it. The page needs nothing but the
+   pictures beside it. If an example fails the page says so, and so does the exit status.
 
        cc -O2 examples/gallery.c -o build/make_gallery -lm                                    */
 #ifdef __has_include
@@ -24,8 +25,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h> /* what the status that pclose() returns means */
-#include <time.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- The order of the lectures ---- */
 
@@ -60,7 +62,7 @@ static const lesson lessons[] = {
     {"smoothgrad", "SmoothGrad", NULL},
     {"lrp", "Layer-wise relevance", NULL},
     {"scorecam", "Score-CAM", NULL},
-    {"compare", "All heatmaps, compared", "--scenes 100"},
+    {"compare", "All heatmaps, compared", "--scenes 60"},
     {"sanity_check", "Sanity checks", NULL},
     {"tcav", "Concept vectors", NULL},
     {"dissection", "Network dissection", NULL},
@@ -94,7 +96,11 @@ typedef struct {
     char compile[512];           /* the line that compiles it */
     char run[512];               /* the line that was run */
     char output[8192];           /* what it printed */
-    double seconds;
+    double seconds;              /* of one processor's time */
+    const char *options;
+    char picture[96];            /* the file that it writes */
+    FILE *said;                  /* what it prints, while it runs */
+    pid_t process;
     int place;                   /* among the lessons */
     int status;                  /* 0, or what it exited with, or 128 + the signal that ended it */
     int w, h;                    /* of its picture; 0: there is none */
@@ -162,18 +168,17 @@ static int read_comment(exhibit *e)
 }
 
 /* Looks up the title and the place; an example that no lesson names comes last. */
-static void find_lesson(exhibit *e, const char **options)
+static void find_lesson(exhibit *e)
 {
     int i;
-    *options = "";
-    e->place = LESSONS;
+    e->options = "", e->place = LESSONS;
     for (i = 0; e->name[i]; i++) e->title[i] = e->name[i] == '_' ? ' ' : e->name[i];
     e->title[0] = (char)toupper((unsigned char)e->title[0]);
     for (i = 0; i < LESSONS; i++)
         if (!strcmp(lessons[i].name, e->name)) {
             e->place = i;
             snprintf(e->title, sizeof e->title, "%s", lessons[i].title);
-            if (lessons[i].options) *options = lessons[i].options;
+            if (lessons[i].options) e->options = lessons[i].options;
         }
 }
 
@@ -183,14 +188,7 @@ static int by_place(const void *a, const void *b)
     return x->place != y->place ? x->place - y->place : strcmp(x->name, y->name);
 }
 
-/* ---- Running it ---- */
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+/* ---- Running them ---- */
 
 /* The size of a PNG picture, which stands in its first 24 bytes; 0 x 0 if there is none. */
 static void picture_size(const char *path, int *w, int *h)
@@ -205,157 +203,66 @@ static void picture_size(const char *path, int *w, int *h)
     if (file) fclose(file);
 }
 
-/* Runs build/NAME and keeps what it prints on both streams, as far as there is room. */
-static void run(exhibit *e)
+/* Starts build/NAME with one thread; what it prints on both streams goes to a nameless file. */
+static void start(exhibit *e)
 {
-    char picture[160], command[600], rest[256];
-    const char *options;
-    double start = seconds_now();
-    size_t count = 0;
-    FILE *pipe;
-    find_lesson(e, &options);
-    snprintf(picture, sizeof picture, "build/gallery/%s.png", e->name);
-    snprintf(e->run, sizeof e->run, "build/%s%s%s --out %s", e->name, *options ? " " : "", options,
-             picture);
-    snprintf(command, sizeof command, "%s 2>&1 </dev/null", e->run);
-    remove(picture);
-    printf("%-22s", e->name), fflush(stdout);
-    pipe = popen(command, "r");
-    if (pipe) {
-        count = fread(e->output, 1, sizeof e->output - 1, pipe);
-        while (fread(rest, 1, sizeof rest, pipe)) continue;
-        e->status = pclose(pipe);
-        e->status = WIFEXITED(e->status) ? WEXITSTATUS(e->status) : 128 + WTERMSIG(e->status);
-    } else
-        e->status = 127;
-    e->output[count] = 0;
-    e->seconds = seconds_now() - start;
-    picture_size(picture, &e->w, &e->h);
+    char *const command[] = {"sh", "-c", e->run, NULL};
+    snprintf(e->picture, sizeof e->picture, "build/gallery/%s.png", e->name);
+    snprintf(e->run, sizeof e->run, "build/%s%s%s --out %s", e->name, *e->options ? " " : "",
+             e->options, e->picture);
+    remove(e->picture);
+    e->said = tmpfile();
+    e->process = e->said ? fork() : -1;
+    if (e->process) return;
+    if (freopen("/dev/null", "r", stdin) && dup2(fileno(e->said), 1) >= 0 && dup2(1, 2) >= 0 &&
+        !setenv("OMP_NUM_THREADS", "1", 1))
+        execvp(*command, command);
+    _exit(127);
+}
+
+/* Keeps what it printed, as far as there is room, and the time that it took. */
+static void finish(exhibit *e, int status, const struct rusage *used)
+{
+    e->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    e->seconds = (double)(used->ru_utime.tv_sec + used->ru_stime.tv_sec) +
+                 1e-6 * (double)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
+    rewind(e->said);
+    e->output[fread(e->output, 1, sizeof e->output - 1, e->said)] = 0;
+    fclose(e->said);
+    picture_size(e->picture, &e->w, &e->h);
     if (e->status) printf(" failed with exit status %d: %s", e->status, e->output);
     else if (!e->w) printf(" wrote no picture\n");
     else printf(" %6.1f s\n", e->seconds);
     e->status = e->status ? e->status : !e->w;
 }
 
+/* Runs them all, one on each processor at a time; first the last lessons, which take longest.
+   Returns how many failed. */
+static int run(exhibit *exhibits, int count)
+{
+    int next = count, running = 0, done = 0, failed = 0, status, i;
+    struct rusage used;
+    pid_t ended;
+    while (next || running) {
+        if (next && (!running || running < sysconf(_SC_NPROCESSORS_ONLN))) {
+            start(&exhibits[--next]);
+            if (exhibits[next].process > 0) running++;
+            else exhibits[next].status = 127, failed++, perror(exhibits[next].name);
+            continue;
+        }
+        ended = wait4(-1, &status, 0, &used);
+        for (i = next; i < count; i++)
+            if (exhibits[i].process == ended && ended > 0) {
+                printf("%2d/%d  %-22s", ++done, count, exhibits[i].name);
+                finish(&exhibits[i], status, &used);
+                failed += exhibits[i].status != 0, running--;
+            }
+        fflush(stdout);
+    }
+    return failed;
+}
+
 /* ---- The page ---- */
-
-static const char *const style[] = {
-    ":root { color-scheme: light dark; --back: #fbfaf8; --card: #fff; --ink: #1d1e22;",
-    "  --dim: #63666f; --line: #e3e0da; --mark: #b3401f; --code: #f3f0ea; }",
-    "@media (prefers-color-scheme: dark) { :root { --back: #16171a; --card: #1e2024;",
-    "  --ink: #ecebe8; --dim: #a3a6ad; --line: #34363c; --mark: #ff9a6b; --code: #232529; } }",
-    "* { box-sizing: border-box; margin: 0; }",
-    "html { scroll-snap-type: y proximity; scroll-padding: 0; }",
-    "body { background: var(--back); color: var(--ink);",
-    "  font: clamp(15px, 0.55vw + 10px, 24px)/1.4 system-ui, 'Helvetica Neue', sans-serif; }",
-    "section { min-height: 100vh; padding: 2.2em 3.2em 3em; scroll-snap-align: start;",
-    "  border-bottom: 1px solid var(--line); display: flex; flex-direction: column; }",
-    "h1, h2 { font-weight: 650; letter-spacing: -0.02em; line-height: 1.1; }",
-    "h1 { font-size: 3.2em; } h2 { font-size: 2.3em; }",
-    "h2 small { font: 0.42em ui-monospace, Menlo, Consolas, monospace; color: var(--dim);",
-    "  letter-spacing: 0; margin-left: 0.7em; }",
-    ".ask { font-size: 1.3em; line-height: 1.35; color: var(--mark); margin: 0.35em 0 1em;",
-    "  max-width: 62em; }",
-    ".lead { font-size: 1.2em; color: var(--dim); max-width: 46em; margin: 0.8em 0 1.8em; }",
-    ".sides { display: flex; gap: 2.4em; align-items: start; flex: 1; }",
-    ".shown { flex: 0 1 auto; max-width: 64%; } .shown:empty { display: none; }",
-    ".side { display: flex; flex-direction: column; gap: 1.1em; flex: 1 1 0; min-width: 0; }",
-    "button.picture { all: unset; display: block; cursor: zoom-in; background: #fff;",
-    "  padding: 0.5em; border: 1px solid var(--line); border-radius: 10px; width: fit-content;",
-    "  max-width: 100%; }",
-    "button.picture:focus-visible, .card:focus-visible { outline: 3px solid var(--mark); }",
-    "button.picture img { display: block; max-width: 100%; max-height: 74vh; width: auto;",
-    "  height: auto; }",
-    "h3 { font-size: 0.72em; font-weight: 650; letter-spacing: 0.09em; text-transform: uppercase;",
-    "  color: var(--dim); margin-bottom: 0.25em; }",
-    "pre { font: 0.82em/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap;",
-    "  overflow-wrap: anywhere; }",
-    ".formula pre { font-size: 0.9em; background: var(--code); border-left: 4px solid var(--mark);",
-    "  border-radius: 0 8px 8px 0; padding: 0.7em 0.9em; }",
-    ".formula span { display: block; padding-left: 2ch; text-indent: -2ch; }",
-    ".said { margin-top: 1.4em; background: var(--code); border-radius: 8px;",
-    "  padding: 0.8em 1.1em; }",
-    ".said pre { white-space: pre; overflow-x: auto; }",
-    ".said .did { color: var(--dim); white-space: pre-wrap; margin-bottom: 0.6em; }",
-    ".failed { color: #fff; background: #b3261e; border-radius: 8px; padding: 0.7em 1em;",
-    "  margin-bottom: 1em; font-weight: 600; }",
-    ".cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(13em, 1fr));",
-    "  gap: 1.2em; }",
-    ".card { color: inherit; text-decoration: none; background: var(--card); border-radius: 10px;",
-    "  border: 1px solid var(--line); overflow: hidden; }",
-    ".card:hover { border-color: var(--mark); }",
-    ".card img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover;",
-    "  object-position: top left; background: #fff; border-bottom: 1px solid var(--line); }",
-    ".card b { display: block; padding: 0.5em 0.8em 0; } .card span { display: block;",
-    "  padding: 0 0.94em 0.8em; color: var(--dim); font-size: 0.85em; line-height: 1.3; }",
-    "nav { position: fixed; right: 1em; bottom: 0.8em; display: flex; align-items: center;",
-    "  gap: 0.2em; background: var(--card); border: 1px solid var(--line); border-radius: 99px;",
-    "  padding: 0.1em 0.4em; color: var(--dim); font-size: 0.85em; z-index: 1; }",
-    "nav button { all: unset; cursor: pointer; padding: 0.25em 0.6em; } nav a { color: inherit;",
-    "  text-decoration: none; min-width: 4em; text-align: center; }",
-    "#large { display: none; position: fixed; inset: 0; background: #fff; z-index: 2;",
-    "  cursor: zoom-out; padding: 1vmin; }",
-    "#large img { width: 100%; height: 100%; object-fit: contain; }",
-    "#large.open { display: block; }",
-    "@media (max-width: 900px) { section { padding: 1.4em; } .sides { flex-direction: column; }",
-    "  .shown { max-width: 100%; } h1 { font-size: 2.2em; } }",
-    "@media print { nav { display: none; } section { break-after: page; min-height: 0; } }",
-    NULL};
-
-static const char *const script[] = {
-    "const slides = [...document.querySelectorAll('section')];",
-    "const large = document.getElementById('large'), count = document.getElementById('count');",
-    "let at = Math.max(0, slides.findIndex(s => '#' + s.id === location.hash));",
-    "const picture = s => s.querySelector('button.picture img');",
-    "function note() {",
-    "  count.textContent = at ? at + ' / ' + (slides.length - 1) : 'overview';",
-    "  if (location.hash !== '#' + slides[at].id)",
-    "    history.replaceState(null, '', '#' + slides[at].id);",
-    "}",
-    "function go(to) {",
-    "  at = Math.max(0, Math.min(slides.length - 1, to));",
-    "  slides[at].scrollIntoView();",
-    "  if (large.className) enlarge();",
-    "  note();",
-    "}",
-    "function enlarge() {",
-    "  const from = picture(slides[at]), to = large.firstElementChild;",
-    "  large.className = from ? 'open' : '';",
-    "  if (from) to.src = from.src, to.alt = from.alt;",
-    "}",
-    "function shrink() { large.className = ''; }",
-    "slides.forEach((s, i) => { const p = s.querySelector('button.picture');",
-    "  if (p) p.onclick = () => { at = i; enlarge(); note(); }; });",
-    "large.onclick = shrink;",
-    "document.getElementById('back').onclick = () => go(at - 1);",
-    "document.getElementById('next').onclick = () => go(at + 1);",
-    "addEventListener('hashchange', () => {",
-    "  const i = slides.findIndex(s => '#' + s.id === location.hash);",
-    "  if (i >= 0) at = i, note();",
-    "});",
-    "addEventListener('keydown', e => {",
-    "  if (e.ctrlKey || e.metaKey || e.altKey) return;",
-    "  const step = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[e.key];",
-    "  if (step) go(at + step);",
-    "  else if (e.key === 'Home') go(0);",
-    "  else if (e.key === 'End') go(slides.length - 1);",
-    "  else if (e.key === 'Escape') shrink();",
-    "  else if (e.key === 'f') large.className ? shrink() : enlarge();",
-    "  else return;",
-    "  e.preventDefault();",
-    "});",
-    "let waiting = 0; /* where scrolling by hand has led */",
-    "addEventListener('scroll', () => {",
-    "  clearTimeout(waiting);",
-    "  waiting = setTimeout(() => {",
-    "    if (large.className) return;",
-    "    const middle = innerHeight / 2;",
-    "    const i = slides.findIndex(s => s.getBoundingClientRect().bottom > middle);",
-    "    if (i >= 0) at = i, note();",
-    "  }, 120);",
-    "});",
-    "note();",
-    NULL};
 
 /* Text as HTML: nothing in it is markup. */
 static void put(FILE *page, const char *text)
@@ -426,7 +333,8 @@ static void put_section(FILE *page, const exhibit *e)
     if (e->compile[0]) put_between(page, "<div><h3>Try it</h3><pre>", e->compile, "</pre></div>\n");
     put_between(page, "</div></div>\n<div class=\"said\"><pre class=\"did\">$ ", e->run, "</pre>");
     put_between(page, "<pre>", e->output, "</pre>");
-    fprintf(page, "<pre class=\"did\">%.1f seconds</pre></div>\n</section>\n", e->seconds);
+    fprintf(page, "<pre class=\"did\">%.1f seconds of one processor</pre></div>\n</section>\n",
+            e->seconds);
 }
 
 /* Links to the notebooks, if `make notebooks` has made pages of them. */
@@ -473,15 +381,26 @@ static void put_overview(FILE *page, const exhibit *e, int count)
     fputs("</div></section>\n", page);
 }
 
+/* A file of examples/data, as it is. Returns 0 if it is not there. */
+static int put_file(FILE *page, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    int c;
+    if (!file) return 0;
+    while ((c = fgetc(file)) != EOF) fputc(c, page);
+    fclose(file);
+    return 1;
+}
+
 static int write_page(const char *path, const exhibit *e, int count)
 {
     FILE *page = fopen(path, "w");
-    int i;
+    int i, ok;
     if (!page) return 0;
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<title>cnnvis: what a convolutional network sees</title>\n<style>\n", page);
-    for (i = 0; style[i]; i++) fprintf(page, "%s\n", style[i]);
+    ok = put_file(page, "examples/data/gallery.css");
     fputs("</style></head><body>\n", page);
     put_overview(page, e, count);
     for (i = 0; i < count; i++) put_section(page, &e[i]);
@@ -489,9 +408,10 @@ static int write_page(const char *path, const exhibit *e, int count)
           "<a id=\"count\" href=\"#overview\"></a>"
           "<button id=\"next\" title=\"next (right arrow)\">&#8594;</button></nav>\n"
           "<div id=\"large\"><img alt=\"\"></div>\n<script>\n", page);
-    for (i = 0; script[i]; i++) fprintf(page, "%s\n", script[i]);
+    ok = put_file(page, "examples/data/gallery.js") && ok;
     fputs("</script></body></html>\n", page);
-    return !(ferror(page) + fclose(page));
+    ok = !ferror(page) && ok;
+    return !fclose(page) && ok;
 }
 
 /* ---- Small pictures for README.md ---- */
@@ -544,7 +464,6 @@ int main(int argc, char **argv)
 {
     int i, count = 0, failed = 0, thumbs = argc > 1 && !strcmp(argv[1], "--thumbs");
     exhibit *exhibits = (exhibit *)calloc((size_t)argc + 1, sizeof *exhibits);
-    const char *options;
     if (argc < 2 || !exhibits) {
         fprintf(stderr, "usage: %s [--thumbs] saliency gradcam ...\n", argv[0]);
         return 1;
@@ -553,12 +472,12 @@ int main(int argc, char **argv)
         exhibit *e = &exhibits[count];
         snprintf(e->name, sizeof e->name, "%s", argv[i]);
         if (thumbs) failed += !write_thumb(e->name);
-        else if (read_comment(e)) find_lesson(e, &options), count++;
+        else if (read_comment(e)) find_lesson(e), count++;
         else printf("%s: there is no examples/%s.c\n", e->name, e->name), failed++;
     }
     if (thumbs) return free(exhibits), failed != 0;
     qsort(exhibits, (size_t)count, sizeof *exhibits, by_place);
-    for (i = 0; i < count; i++) run(&exhibits[i]), failed += exhibits[i].status != 0;
+    failed += run(exhibits, count);
     if (!write_page("build/gallery/index.html", exhibits, count)) {
         fprintf(stderr, "cannot write build/gallery/index.html\n");
         failed++;

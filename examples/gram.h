@@ -62,8 +62,8 @@ static inline int gram_away(const cnv_tensor *out, const cnv_tensor *wanted, cnv
                             double *loss, cnv_workspace *ws)
 {
     if (!gram_matrix(out, away, ws)) return 0;
-    ascent_add(-1, wanted, away);
-    *loss += ascent_dot(away, away) / (ascent_dot(wanted, wanted) + 1e-30);
+    cnv_add_scaled(-1, wanted, away);
+    *loss += cnv_dot(away, away) / (cnv_dot(wanted, wanted) + 1e-30);
     return 1;
 }
 
@@ -71,13 +71,13 @@ static inline int gram_away(const cnv_tensor *out, const cnv_tensor *wanted, cnv
 static inline int gram_seed(const cnv_tensor *out, const cnv_tensor *wanted, double weight,
                             cnv_tensor *seed, double *loss, cnv_workspace *ws)
 {
-    double scale = weight / (ascent_dot(wanted, wanted) + 1e-30) / (out->h * out->w);
+    double scale = weight / (cnv_dot(wanted, wanted) + 1e-30) / (out->h * out->w);
     cnv_tensor away = {0}, slope = {0}, filters;
     cnv_window one = cnv_square(1, 1, 0);
     int ok = gram_away(out, wanted, &away, loss, ws);
     filters = cnv_tensor_view(away.data, out->c, out->c, 1, 1);
     ok = ok && cnv_conv2d_forward(out, &filters, NULL, &one, 1, &slope, ws); /* (G - G0) F */
-    if (ok) ascent_add(-4 * scale, &slope, seed);
+    if (ok) cnv_add_scaled(-4 * scale, &slope, seed);
     cnv_tensor_free(&away), cnv_tensor_free(&slope);
     return ok;
 }
@@ -86,7 +86,7 @@ static inline int gram_seed(const cnv_tensor *out, const cnv_tensor *wanted, dou
 static inline void gram_content_seed(const cnv_tensor *out, const cnv_tensor *wanted, double weight,
                                      cnv_tensor *seed, double *loss)
 {
-    double scale = 1 / (ascent_dot(wanted, wanted) + 1e-30);
+    double scale = 1 / (cnv_dot(wanted, wanted) + 1e-30);
     size_t i, size = cnv_tensor_size(out);
     for (i = 0; i < size; i++) {
         double away = (double)out->data[i] - (double)wanted->data[i];

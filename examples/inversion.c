@@ -32,11 +32,11 @@ static int inversion_likeness(ascent *a, void *setting)
     cnv_tensor *seed = cnv_seed(a->net, t->node);
     int i;
     if (!seed || !cnv_tensor_copy(&a->net->nodes[t->node].out, seed)) return 0;
-    ascent_add(-1, &t->wanted, seed);
+    cnv_add_scaled(-1, &t->wanted, seed);
     for (i = 0, t->error = 0; i < seed->n; i++) {
         cnv_tensor apart = cnv_tensor_image(seed, i), wanted = cnv_tensor_image(&t->wanted, i);
-        double length = ascent_dot(&wanted, &wanted) + 1e-30;
-        double share = ascent_dot(&apart, &apart) / length;
+        double length = cnv_dot(&wanted, &wanted) + 1e-30;
+        double share = cnv_dot(&apart, &apart) / length;
         size_t k, size = cnv_tensor_size(&apart);
         a->value.data[i] = (float)-share, t->error += sqrt(share) / seed->n;
         for (k = 0; k < size; k++) apart.data[k] *= (float)(-2 / length);

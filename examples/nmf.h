@@ -19,8 +19,6 @@
 
 #include <math.h>
 
-enum { NMF_MOST = 16 };                 /* groups */
-
 typedef struct {
     cnv_tensor values;                  /* [1,C,h,w]: V, a copy; negative numbers became 0 */
     cnv_tensor groups;                  /* [G,C,1,1]: A, transposed */
@@ -52,33 +50,34 @@ static inline int nmf_start(nmf *n, const cnv_tensor *values, int groups, uint64
     return 1;
 }
 
-/* x [G,n] becomes x * (y v) / (y y' x), for y [G,m] and v [m,n], v(j,i) at v[j*down + i*across]. */
-static inline void nmf_update(const float *v, int down, int across, const float *y, int m, float *x,
-                              int n, int groups)
+/* x becomes x * above / below, number by number. */
+static inline void nmf_scale(const cnv_tensor *above, const cnv_tensor *below, cnv_tensor *x)
 {
-    double yy[NMF_MOST][NMF_MOST] = {{0}};
-    int i, j, g, k;
-    for (g = 0; g < groups; g++)
-        for (k = 0; k < groups; k++)
-            for (j = 0; j < m; j++) yy[g][k] += (double)y[g * m + j] * (double)y[k * m + j];
-    for (i = 0; i < n; i++) {
-        float above[NMF_MOST] = {0}, value;
-        double below[NMF_MOST] = {0};
-        for (j = 0; j < m; j++)
-            if ((value = v[j * down + i * across]) > 0) /* half of a ReLU's are 0 */
-                for (g = 0; g < groups; g++) above[g] += y[g * m + j] * value;
-        for (g = 0; g < groups; g++)
-            for (k = 0; k < groups; k++) below[g] += yy[g][k] * (double)x[k * n + i];
-        for (g = 0; g < groups; g++) x[g * n + i] *= (float)((double)above[g] / (below[g] + 1e-12));
-    }
+    size_t i, size = cnv_tensor_size(x);
+    for (i = 0; i < size; i++) x->data[i] *= above->data[i] / (below->data[i] + 1e-12f);
 }
 
-/* One update of the maps, then one of the groups. */
-static inline void nmf_step(nmf *n)
+/* One update of the maps B [G,P], then one of the groups A' [G,C], for V [C,P]:
+   B becomes B * (A' V) / (A' A B), and A' becomes A' * (B V') / (B B' A'). Products with a matrix
+   on the right are convolutions by 1 x 1, those with its transpose fully connected layers. Returns
+   1, or 0 with cnv_error(). */
+static inline int nmf_step(nmf *n)
 {
-    int c = n->values.c, p = n->values.h * n->values.w, g = n->maps.c;
-    nmf_update(n->values.data, p, 1, n->groups.data, c, n->maps.data, p, g);
-    nmf_update(n->values.data, 1, p, n->maps.data, p, n->groups.data, c, g);
+    const cnv_window one = cnv_square(1, 1, 0);
+    int g = n->maps.c, c = n->values.c, p = n->values.h * n->values.w;
+    cnv_tensor values = cnv_tensor_view(n->values.data, c, p, 1, 1), above = {0}, below = {0};
+    cnv_tensor maps = cnv_tensor_view(n->maps.data, g, p, 1, 1), square = {0};
+    cnv_tensor groups = cnv_tensor_view(n->groups.data, 1, g, c, 1);
+    int ok = cnv_conv2d_forward(&n->values, &n->groups, NULL, &one, 1, &above, NULL) &&
+             cnv_linear_forward(&n->groups, &n->groups, NULL, &square, NULL) &&
+             cnv_conv2d_forward(&n->maps, &square, NULL, &one, 1, &below, NULL);
+    if (ok) nmf_scale(&above, &below, &n->maps);
+    ok = ok && cnv_linear_forward(&maps, &values, NULL, &above, NULL) &&
+         cnv_linear_forward(&maps, &maps, NULL, &square, NULL) &&
+         cnv_conv2d_forward(&groups, &square, NULL, &one, 1, &below, NULL);
+    if (ok) nmf_scale(&above, &below, &n->groups);
+    cnv_tensor_free(&above), cnv_tensor_free(&below), cnv_tensor_free(&square);
+    return ok;
 }
 
 /* |V - A B|^2 / |V|^2 */

@@ -12,7 +12,7 @@
        RELEVANCE_POSITIVE   z_ij = (a_i w_ij)+, the z+ rule: only what speaks for the output
        RELEVANCE_BOX        z_ij = a_i w_ij - low w_ij+ - high w_ij-, which is >= 0: for pixels
    All three are p_i w_ij+ + n_i w_ij-, with p = n = a; p = a+, n = a-; p = a - low, n = a - high.
-   So every layer is run forwards and backwards with two halves of its weights:
+   So every layer is run forwards and backwards with two halves of its weights, as far as needed:
        z = forward(w+, p) + forward(w-, n),  s = R / z,  R_i = p backward(w+, s) + n backward(w-, s)
    Biases are left out of z: they would keep relevance for themselves.
        Bach et al.: On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise
@@ -38,14 +38,16 @@ static inline float relevance_edge(const cnv_node *pixels, int channel, int whit
 }
 
 /* x: the p (negative 0) or n (negative 1) of a rule, from the output of a node. */
+EXAMPLE_INNER_LOOP
 static inline int relevance_input(const cnv_node *below, relevance_rule rule, int negative,
                                   cnv_tensor *x)
 {
     int i, plane = below->out.h * below->out.w, size = (int)cnv_tensor_size(&below->out);
     if (!cnv_tensor_copy(&below->out, x)) return 0;
+    if (rule == RELEVANCE_POSITIVE && !negative) return cnv_relu_forward(x, x);
     for (i = 0; i < size; i++) {
         float a = x->data[i];
-        if (rule == RELEVANCE_POSITIVE) x->data[i] = negative ? fminf(a, 0) : fmaxf(a, 0);
+        if (rule == RELEVANCE_POSITIVE && a > 0) x->data[i] = 0;
         if (rule == RELEVANCE_BOX)
             x->data[i] = a - relevance_edge(below, i / plane % below->out.c, negative);
     }
@@ -65,20 +67,23 @@ static inline int relevance_turned(const cnv_net *net, const cnv_node *node, int
     return 0;
 }
 
-/* w: the positive or negative part of a layer's weights; nothing for layers without weights. */
-static inline int relevance_weight(const cnv_net *net, const cnv_node *node, int negative,
-                                   cnv_tensor *w)
+/* w: the positive or negative part of a layer's weights; for the epsilon rule, which makes no
+   difference between them, all; nothing for layers without weights. */
+EXAMPLE_INNER_LOOP
+static inline int relevance_weight(const cnv_net *net, const cnv_node *node, relevance_rule rule,
+                                   int negative, cnv_tensor *w)
 {
-    int k;
+    int k, i, size;
     if (!node->params) return 1;
     if (!cnv_tensor_copy(&net->params[node->param[0]].value, w)) return 0;
-    for (k = 0; k < w->n; k++) {
-        cnv_tensor filter = cnv_tensor_image(w, k);
+    if (rule == RELEVANCE_EPSILON) return 1;
+    for (size = w->c * w->h * w->w, k = 0; k < w->n; k++) {
+        float *filter = w->data + (size_t)k * (size_t)size;
         float sign = relevance_turned(net, node, k) ? -1.0f : 1.0f;
-        size_t i;
-        for (i = 0; i < cnv_tensor_size(&filter); i++)
-            filter.data[i] = negative ? fminf(sign * filter.data[i], 0)
-                                      : fmaxf(sign * filter.data[i], 0);
+        for (i = 0; i < size; i++) {
+            float weight = sign * filter[i];
+            filter[i] = (weight < 0) == negative ? weight : 0;
+        }
     }
     return 1;
 }
@@ -114,6 +119,7 @@ static inline int relevance_backward(const cnv_node *node, const cnv_tensor *dy,
 
 /* z becomes s = R / z. epsilon: of the mean |z|, for the epsilon rule; the others have no negative
    contributions, and only an output that got none at all cannot hand its relevance on. */
+EXAMPLE_INNER_LOOP
 static inline void relevance_divide(const cnv_tensor *relevance, relevance_rule rule,
                                     double epsilon, cnv_tensor *z)
 {
@@ -128,17 +134,28 @@ static inline void relevance_divide(const cnv_tensor *relevance, relevance_rule 
     }
 }
 
+/* How many sums a layer's contributions are: two for both parts of the weights, but where inputs
+   are the same for both, or none is negative, one. A sum of two layers has two. */
+static inline int relevance_terms(const cnv_net *net, const cnv_node *node, relevance_rule rule)
+{
+    double low, high;
+    if (node->op == CNV_ADD) return 2;
+    if (!node->params || rule == RELEVANCE_EPSILON) return 1;
+    cnv_range(&net->nodes[node->input[0]].out, &low, &high);
+    return rule == RELEVANCE_POSITIVE && low >= 0 ? 1 : 2;
+}
+
 /* Through a layer that adds contributions up: convolution, linear, average pool, sum of two. */
 static inline int relevance_through_sum(cnv_net *net, int at, relevance_rule rule, double epsilon)
 {
     const cnv_node *node = &net->nodes[at];
     cnv_tensor x[2] = {{0}}, w[2] = {{0}}, z = {0}, part = {0}, *below;
-    int t, ok = 1, terms = node->params || node->op == CNV_ADD ? 2 : 1;
+    int t, ok = 1, terms = relevance_terms(net, node, rule);
     size_t i;
     for (t = 0; ok && t < terms; t++) {
         int negative = node->op == CNV_ADD ? 0 : t, input = node->op == CNV_ADD ? t : 0;
         ok = relevance_input(&net->nodes[node->input[input]], rule, negative, &x[t]) &&
-             relevance_weight(net, node, negative, &w[t]) &&
+             relevance_weight(net, node, rule, negative, &w[t]) &&
              relevance_forward(node, &x[t], &w[t], t ? &part : &z);
         if (ok && t) ok = cnv_add_forward(&z, &part, &z);
     }

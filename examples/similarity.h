@@ -19,31 +19,21 @@
 #pragma GCC optimize("Og")
 #endif
 
-typedef struct {
-    float value;
-    int at;
-} similarity_place;
-
-static inline int similarity_ascending(const void *a, const void *b)
-{
-    float p = ((const similarity_place *)a)->value, q = ((const similarity_place *)b)->value;
-    return (p > q) - (p < q);
-}
-
 /* rank[i] = how many pixels are less than pixel i, and half of those that are equal to it. Returns
    0 without memory. */
 static inline int similarity_ranks(const cnv_tensor *map, double *rank)
 {
-    int n = (int)cnv_tensor_size(map), i, k, end;
-    similarity_place *place = (similarity_place *)malloc((size_t)n * sizeof *place);
-    if (!place) return 0;
-    for (i = 0; i < n; i++) place[i].value = map->data[i], place[i].at = i;
-    qsort(place, (size_t)n, sizeof *place, similarity_ascending);
+    const float *value = map->data;
+    int n = (int)cnv_tensor_size(map), i, k, end, *order;
+    order = (int *)malloc(2 * (size_t)n * sizeof *order);
+    if (!order) return 0;
+    for (i = 0; i < n; i++) order[i] = i;
+    example_sort(value, n, order, order + n);
     for (i = 0; i < n; i = end) {
-        for (end = i + 1; end < n && place[end].value <= place[i].value; end++) continue;
-        for (k = i; k < end; k++) rank[place[k].at] = (i + end - 1) / 2.0;
+        for (end = i + 1; end < n && value[order[end]] <= value[order[i]]; end++) continue;
+        for (k = i; k < end; k++) rank[order[k]] = (i + end - 1) / 2.0;
     }
-    free(place);
+    free(order);
     return 1;
 }
 

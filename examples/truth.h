@@ -214,31 +214,20 @@ static inline double truth_energy(const cnv_tensor *map, const unsigned char *ma
     return all > 0 ? inside / all : 0;
 }
 
-typedef struct {
-    float value;
-    int inside;
-} truth_pixel;
-
-static inline int truth_descending(const void *a, const void *b)
-{
-    float p = ((const truth_pixel *)a)->value, q = ((const truth_pixel *)b)->value;
-    return (p < q) - (p > q);
-}
-
 /* The best intersection over union of the object and {map >= threshold}, over all thresholds. */
 static inline double truth_iou(const cnv_tensor *map, const unsigned char *mask)
 {
-    truth_pixel pixel[TRUTH_PIXELS];
-    int i, inside = 0, object = 0;
+    float value[TRUTH_PIXELS];
+    int order[TRUTH_PIXELS], scratch[TRUTH_PIXELS], i, inside = 0, object = 0;
     double best = 0;
     for (i = 0; i < TRUTH_PIXELS; i++) {
-        pixel[i].value = map->data[i] > 0 ? map->data[i] : 0; /* NaN becomes 0 */
-        object += pixel[i].inside = mask[i];
+        value[i] = map->data[i] > 0 ? -map->data[i] : 0; /* NaN becomes 0 */
+        object += mask[i], order[i] = i;
     }
-    qsort(pixel, TRUTH_PIXELS, sizeof *pixel, truth_descending);
+    example_sort(value, TRUTH_PIXELS, order, scratch);
     for (i = 0; i < TRUTH_PIXELS; i++) { /* the i + 1 greatest values, down to the last of equals */
-        int last = i + 1 == TRUTH_PIXELS || pixel[i + 1].value < pixel[i].value;
-        inside += pixel[i].inside;
+        int last = i + 1 == TRUTH_PIXELS || value[order[i + 1]] > value[order[i]];
+        inside += mask[order[i]];
         if (last) best = fmax(best, inside / (double)(i + 1 + object - inside));
     }
     return best;
@@ -246,31 +235,18 @@ static inline double truth_iou(const cnv_tensor *map, const unsigned char *mask)
 
 /* ---- Insertion and deletion ---- */
 
-typedef struct {
-    float value;
-    uint32_t lot;
-    int at;
-} truth_rank;
-
-static inline int truth_by_rank(const void *a, const void *b)
-{
-    const truth_rank *p = (const truth_rank *)a, *q = (const truth_rank *)b;
-    if (p->value != q->value) return (p->value < q->value) - (p->value > q->value);
-    return (p->lot > q->lot) - (p->lot < q->lot);
-}
-
 /* All pixels, the greatest first; equals, as where a map is 0, in random order. */
 static inline void truth_order(const cnv_tensor *map, uint64_t seed, int *order)
 {
-    truth_rank rank[TRUTH_PIXELS];
+    float value[TRUTH_PIXELS];
+    int scratch[TRUTH_PIXELS], i;
     cnv_rng rng = cnv_rng_seed(seed);
-    int i;
     for (i = 0; i < TRUTH_PIXELS; i++) {
-        rank[i].value = map->data[i] > 0 ? map->data[i] : 0; /* NaN becomes 0 */
-        rank[i].lot = cnv_random(&rng), rank[i].at = i;
+        int other = (int)(cnv_random(&rng) % (unsigned)(i + 1));
+        value[i] = map->data[i] > 0 ? -map->data[i] : 0; /* NaN becomes 0 */
+        order[i] = order[other], order[other] = i;
     }
-    qsort(rank, TRUTH_PIXELS, sizeof *rank, truth_by_rank);
-    for (i = 0; i < TRUTH_PIXELS; i++) order[i] = rank[i].at;
+    example_sort(value, TRUTH_PIXELS, order, scratch);
 }
 
 /* `picture` becomes `from` with the first `count` pixels of the order as they are in `to`. */

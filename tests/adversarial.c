@@ -107,9 +107,9 @@ static void test_still(const cnv_tensor *x)
     CHECK(fabs((double)seen.data[45] - 0.5 * (double)x->data[46] - 0.1) < 1e-6, "light or shift");
     t = still_shot(), t.noise = 0.05;
     CHECK(camera_shoot(&t, &from, &seen), "%s", cnv_error());
-    ascent_add(-1, x, &seen);
-    CHECK(fabs(sqrt(ascent_dot(&seen, &seen) / 1200) - 0.05) < 0.005, "noise of %g",
-          sqrt(ascent_dot(&seen, &seen) / 1200));
+    cnv_add_scaled(-1, x, &seen);
+    CHECK(fabs(sqrt(cnv_dot(&seen, &seen) / 1200) - 0.05) < 0.005, "noise of %g",
+          sqrt(cnv_dot(&seen, &seen) / 1200));
     cnv_tensor_free(&seen);
 }
 
@@ -133,12 +133,12 @@ static void test_camera(void)
     t.tilt[0] = 0.01, t.tilt[1] = -0.008, t.blur = 0.6, t.gain = 0.9;
     CHECK(cnv_tensor_copy(&x, &seen) && cnv_tensor_copy(&x, &sum) &&
           camera_shoot(&t, &x, &seen), "%s", cnv_error());
-    left = ascent_dot(&seen, &y);
+    left = cnv_dot(&seen, &y);
     CHECK(camera_back(&t, &seen, &y, &sum), "%s", cnv_error());
-    right = ascent_dot(&x, &sum);
-    CHECK(fabs(left - right) < 1e-4 * sqrt(ascent_dot(&x, &x)), "%g, adjoint %g", left, right);
+    right = cnv_dot(&x, &sum);
+    CHECK(fabs(left - right) < 1e-4 * sqrt(cnv_dot(&x, &x)), "%g, adjoint %g", left, right);
     cnv_tensor_fill(&seen, 1), cnv_tensor_fill(&y, 1);
-    CHECK(camera_back(&t, &seen, &y, &sum) && ascent_dot(&sum, &sum) == 0, "slope where clipped");
+    CHECK(camera_back(&t, &seen, &y, &sum) && cnv_dot(&sum, &sum) == 0, "slope where clipped");
     cnv_tensor_free(&x), cnv_tensor_free(&seen), cnv_tensor_free(&y), cnv_tensor_free(&sum);
 }
 

@@ -48,7 +48,7 @@ static void test_gradient(int waves, double jitter, double scale, double turn, d
     CHECK(ascent_start(&a, 2, h, w, waves ? 1 : 0.1), "%s", cnv_error());
     value_at(&a, rng);
     CHECK(cnv_tensor_copy(&a.grad, &slope), "%s", cnv_error());
-    length = sqrt(ascent_dot(&slope, &slope) / size);
+    length = sqrt(cnv_dot(&slope, &slope) / size);
     CHECK(length > 1e-4, "no slope");
     for (i = 0; i < size; i += 13) {
         double step = 1.0 / 64, up, down;
@@ -76,7 +76,7 @@ static void test_cosines(void)
     CHECK(ascent_start(&a, 2, 6, 10, 1), "%s", cnv_error());
     CHECK(ascent_transform(&a, 0, &a.z, &waves) && ascent_transform(&a, 1, &waves, &back), "%s",
           cnv_error());
-    CHECK(fabs(ascent_dot(&waves, &waves) / ascent_dot(&a.z, &a.z) - 1) < 1e-5, "length");
+    CHECK(fabs(cnv_dot(&waves, &waves) / cnv_dot(&a.z, &a.z) - 1) < 1e-5, "length");
     for (i = 0; i < size; i++)
         CHECK(fabsf(back.data[i] - a.z.data[i]) < 1e-5f, "%d: %g, %g", i, (double)back.data[i],
               (double)a.z.data[i]);
@@ -158,10 +158,10 @@ static void test_regularizers(void)
     CHECK(ascent_step(&a), "%s", cnv_error());
     for (i = 0; i < 64; i++) grey += a.z.data[i] == 0.5f && a.z.data[i + 64] == 0.5f;
     CHECK(grey >= 30 && grey <= 33, "%d of 64 pixels are grey", grey);
-    a.clip_norm = 0, before = ascent_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
+    a.clip_norm = 0, before = cnv_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
     a.blur = 2, a.blur_every = 1;
     CHECK(ascent_step(&a) && ascent_step(&a), "%s", cnv_error());
-    after = ascent_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
+    after = cnv_dot(&a.z, &a.z) - 0.25 * 2 * 3 * 64;
     CHECK(fabs(after) < fabs(before), "blurred %g, before %g", after, before);
     ascent_end(&a), cnv_net_free(net);
 }
@@ -222,7 +222,7 @@ static void test_ties(void)
             CHECK(a.z.data[p * W + i] == a.z.data[p * W], "row %d is torn", p);
         }
     }
-    CHECK(ascent_dot(&a.grad, &a.grad) > 0, "nothing moves");
+    CHECK(cnv_dot(&a.grad, &a.grad) > 0, "nothing moves");
     cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
 }
 
@@ -304,7 +304,7 @@ static void test_views(int together)
               (up - down) / (2 * step));
         CHECK(!together || slope.data[i] == slope.data[SIZE + i], "apart");
     }
-    CHECK(ascent_dot(&slope, &slope) > 1e-4, "no slope");
+    CHECK(cnv_dot(&slope, &slope) > 1e-4, "no slope");
     cnv_tensor_free(&slope), ascent_end(&a), cnv_net_free(net);
 }
 

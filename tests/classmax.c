@@ -32,7 +32,7 @@ static void check_push(void)
     for (i = 0; i < 2; i++) {
         cnv_tensor from = cnv_tensor_image(&clean, i), to = cnv_tensor_image(&x, i);
         cnv_tensor g = cnv_tensor_image(&slope, i);
-        along = (ascent_dot(&g, &to) - ascent_dot(&g, &from)) / sqrt(ascent_dot(&g, &g));
+        along = (cnv_dot(&g, &to) - cnv_dot(&g, &from)) / sqrt(cnv_dot(&g, &g));
         CHECK(fabs(distance(&from, &to) - radius / 2) < 1e-4, "moved %g", distance(&from, &to));
         CHECK(fabs(along - radius / 2) < 1e-4, "moved %g along the slope", along);
     }

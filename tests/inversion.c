@@ -55,7 +55,7 @@ static void test_objective(void)
         error += sqrt(apart / whole) / 2;
     }
     CHECK(fabs(t.error - error) < 1e-5, "error %g, not %g", t.error, error);
-    length = sqrt(ascent_dot(&slope, &slope) / (2 * 3 * 48));
+    length = sqrt(cnv_dot(&slope, &slope) / (2 * 3 * 48));
     for (i = 0; i < 2 * 3 * 48; i += 7) {
         float was = a.z.data[i], step = 1.0f / 128;
         double up, down;
@@ -67,7 +67,7 @@ static void test_objective(void)
               (up - down) * 64);
     }
     CHECK(ascent_from(&a, &x0) && ascent_gradient(&a), "%s", cnv_error());
-    CHECK(t.error < 1e-6 && ascent_dot(&a.grad, &a.grad) < 1e-10, "at x0 itself: %g", t.error);
+    CHECK(t.error < 1e-6 && cnv_dot(&a.grad, &a.grad) < 1e-10, "at x0 itself: %g", t.error);
     ascent_end(&a), cnv_net_free(net), cnv_tensor_free(&t.wanted), cnv_tensor_free(&out);
     cnv_tensor_free(&x0), cnv_tensor_free(&x), cnv_tensor_free(&slope);
 }

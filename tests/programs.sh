@@ -159,10 +159,40 @@ test_quiz() {
     else fail "human_vs_net: three answers, and it says: $(cat out err)"; fi
 }
 
+# What a page of the gallery must say, or must not: $1 a pattern, $2 how often, $3 the file
+says() {
+    if [ "$(grep -c "$1" "$3")" = "$2" ]; then pass
+    else fail "gallery: \"$1\" is not $2 times in $3: $(head -n 9 "$3")"; fi
+}
+
+# A program that works, one that fails and one that draws nothing, at the same time: $1 the gallery,
+# $2 the one that works. They are run from the last lesson on, and stand there from the first.
+test_gallery() {
+    mkdir -p build/gallery
+    cp "$2" build/saliency
+    printf '#!/bin/sh\necho "toybox: it broke" >&2\nexit 3\n' >build/toybox
+    printf '#!/bin/sh\nsleep 1\necho "threads: $OMP_NUM_THREADS"\n' >build/fgsm
+    chmod +x build/toybox build/fgsm
+    run env OMP_NUM_THREADS=7 "$1" fgsm saliency toybox nothing
+    if [ $status = 1 ]; then pass; else fail "gallery: exit status $status"; fi
+    says 'toybox  *failed with exit status 3: toybox: it broke' 1 out
+    says 'fgsm  *wrote no picture' 1 out
+    says 'saliency  *[0-9.]* s$' 1 out
+    says '3 examples, 3 failed' 1 out
+    says 'This program failed with exit status 3' 1 build/gallery/index.html
+    says 'toybox: it broke' 1 build/gallery/index.html
+    says 'threads: 1$' 1 build/gallery/index.html
+    says '<img src="saliency.png" alt="Saliency' 1 build/gallery/index.html
+    says '</style>' 1 build/gallery/index.html
+    if [ "$(sed -n 's/^<section id="\([a-z]*\)".*/\1/p' build/gallery/index.html | tr '\n' ' ')" = \
+        "overview toybox saliency fgsm " ]; then pass; else fail "gallery: another order"; fi
+}
+
 make_files
 for program in "$@"; do
     case $program in
     README.md) test_readme ;;
+    */make_gallery) test_gallery "$root/$program" "$root/build/saliency" ;;
     *) test_program "$root/$program" ;;
     esac
     case $program in

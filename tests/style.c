@@ -111,7 +111,7 @@ static void test_losses(void)
         double d = 0;
         for (k = 0; k < (int)cnv_tensor_size(&f); k++)
             d += pow((double)(f.data[k] - f0.data[k]), 2);
-        away += d / ascent_dot(&f0, &f0) / 2;
+        away += d / cnv_dot(&f0, &f0) / 2;
     }
     CHECK(fabs(away / g.content_loss - 1) < 1e-5, "K is %g, should be %g", g.content_loss, away);
     for (i = 0, away = 0; i < 4; i++)
@@ -127,7 +127,7 @@ static void test_losses(void)
     CHECK(ascent_from(&a, &x) && ascent_gradient(&a), "%s", cnv_error());
     CHECK(fabs(whole + 2 * (0.7 * g.style_loss + 0.3 * g.content_loss)) < 1e-5, "value");
     CHECK(cnv_tensor_copy(&a.grad, &style), "%s", cnv_error());
-    length = sqrt(ascent_dot(&style, &style) / (double)cnv_tensor_size(&style));
+    length = sqrt(cnv_dot(&style, &style) / (double)cnv_tensor_size(&style));
     CHECK(length > 1e-4, "no slope");
     check_slope(&a, &style, length);
     gram_end(&g), ascent_end(&a), cnv_net_free(net);

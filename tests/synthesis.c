@@ -273,7 +273,7 @@ static void check_dream_carries_detail(cnv_net *net)
     o.octaves = 3;
     CHECK(dream_in(net, setting[1], first_octave_only, setting, &image, &o, 1, &dream), "%s",
           cnv_error());
-    ascent_add(-1, &base, &small);
+    cnv_add_scaled(-1, &base, &small);
     CHECK(cnv_resize(&small, 72, 96, &base) && cnv_resize(&base, 108, 144, &detail), "%s",
           cnv_error());
     for (i = 0; i < (int)cnv_tensor_size(&image); i++) {
@@ -340,7 +340,7 @@ static void check_guide(void)
           (double)a.value.data[0], mean);
     for (i = 0; i < 3 * 108; i += 17) {
         float was = a.z.data[i], step = 1.0f / 128;
-        double up, down, length = sqrt(ascent_dot(&slope, &slope) / (3 * 108));
+        double up, down, length = sqrt(cnv_dot(&slope, &slope) / (3 * 108));
         a.z.data[i] = was + step, ascent_gradient(&a), up = (double)a.value.data[0];
         a.z.data[i] = was - step, ascent_gradient(&a), down = (double)a.value.data[0];
         a.z.data[i] = was;

@@ -36,7 +36,7 @@ static void check_slope(ascent *a, const char *what)
     double length;
     value_at(a);
     CHECK(cnv_tensor_copy(&a->grad, &slope), "%s", cnv_error());
-    length = sqrt(ascent_dot(&slope, &slope) / size);
+    length = sqrt(cnv_dot(&slope, &slope) / size);
     CHECK(length > 1e-4, "%s: no slope", what);
     for (i = 0; i < size; i += 11) {
         double step = 1.0 / 64, up, down;
@@ -128,12 +128,13 @@ static void test_spectrum(void)
     cnv_tensor z = {0};
     int x;
     e.net = net, a = ascent_of(&e, 0, NULL, NULL), a.spectrum = 0.7;
-    CHECK(cnv_tensor_resize(&z, 1, 3, 16, 16), "%s", cnv_error());
+    CHECK(cnv_tensor_resize(&z, 1, 3, 16, 16) &&
+          ascent_amplitudes(16, 16, a.spectrum, &a.amplitude), "%s", cnv_error());
     cnv_tensor_fill(&z, 1), ascent_weigh(&a, &z);
     for (x = 1; x < 8; x++)
         CHECK(fabs((double)(z.data[x] / z.data[2 * x]) - pow(2, 0.7)) < 1e-4, "wave %d: %g times",
               x, (double)(z.data[x] / z.data[2 * x]));
-    cnv_tensor_free(&z), cnv_net_free(net);
+    cnv_tensor_free(&z), ascent_end(&a), cnv_net_free(net);
 }
 
 /* The control has the spectrum of the pictures, and is another picture. */
@@ -230,7 +231,7 @@ static void test_nmf_step(void)
     CHECK(fabs(nmf_error(&n) - error) < 1e-5, "normalized: %g, before %g", nmf_error(&n), error);
     for (g = 0; g < G; g++) {
         cnv_tensor group = cnv_tensor_image(&n.groups, g);
-        CHECK(fabs(ascent_dot(&group, &group) - 1) < 1e-5, "group %d", g);
+        CHECK(fabs(cnv_dot(&group, &group) - 1) < 1e-5, "group %d", g);
     }
     nmf_end(&n), cnv_tensor_free(&v);
 }
