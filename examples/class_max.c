@@ -23,6 +23,7 @@
        cc -O2 -fopenmp examples/class_max.c -o build/class_max -lm && build/class_max --steps 60  */
 #include "biased.h"
 #include "class_score.h"
+#include "objectives.h"
 #include "panel.h"
 #include "robust.h"
 

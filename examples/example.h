@@ -520,14 +520,14 @@ static inline void example_rate(int images, double start)
 }
 
 /* The feature maps of a layer, as papers have them: what it hands on, after its ReLU. That is the
-   node of the ReLU that reads a convolution (or its batch norm); any other node is taken as it is.
-   */
+   node of the ReLU that reads a convolution or linear layer (or its batch norm); any other node is
+   taken as it is. */
 static inline int example_feature_maps(const cnv_net *net, int node)
 {
-    int i;
+    int i, op = net->nodes[node].op;
     for (i = node + 1; i < net->count; i++) {
         if (net->nodes[i].inputs != 1 || net->nodes[i].input[0] != node) continue;
-        if (net->nodes[node].op != CNV_CONV2D && net->nodes[node].op != CNV_BATCH_NORM) break;
+        if (op != CNV_CONV2D && op != CNV_LINEAR && op != CNV_BATCH_NORM) break;
         if (net->nodes[i].op == CNV_RELU) return i;
         if (net->nodes[i].op == CNV_BATCH_NORM) return example_feature_maps(net, i);
     }

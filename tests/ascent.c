@@ -3,7 +3,7 @@
    top of a hill.
 
        cc -O2 -fopenmp tests/ascent.c -o build/ascent -lm && build/ascent     */
-#include "../examples/ascent.h"
+#include "../examples/objectives.h"
 #include "check.h"
 
 /* Smooth, so that differences tell the slope. */
@@ -74,15 +74,15 @@ static void test_cosines(void)
     cnv_tensor waves = {0}, back = {0};
     a.waves = 1;
     CHECK(ascent_start(&a, 2, 6, 10, 1), "%s", cnv_error());
-    CHECK(ascent_transform(&a, 0, &a.z, &waves) && ascent_transform(&a, 1, &waves, &back), "%s",
-          cnv_error());
+    CHECK(waves_transform(a.basis, 0, &a.z, &waves) &&
+              waves_transform(a.basis, 1, &waves, &back), "%s", cnv_error());
     CHECK(fabs(ascent_dot(&waves, &waves) / ascent_dot(&a.z, &a.z) - 1) < 1e-5, "length");
     for (i = 0; i < size; i++)
         CHECK(fabsf(back.data[i] - a.z.data[i]) < 1e-5f, "%d: %g, %g", i, (double)back.data[i],
               (double)a.z.data[i]);
     for (i = 0; i < size; i++)
         a.z.data[i] = (float)cos(3.14159265358979 * (i % 10 + 0.5) * 3 / 10);
-    CHECK(ascent_transform(&a, 0, &a.z, &waves), "%s", cnv_error());
+    CHECK(waves_transform(a.basis, 0, &a.z, &waves), "%s", cnv_error());
     for (k = 0; k < 60; k++)
         CHECK(k == 3 ? fabsf(waves.data[k]) > 1 : fabsf(waves.data[k]) < 1e-5f, "wave %d is %g", k,
               (double)waves.data[k]);

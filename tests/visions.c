@@ -122,18 +122,14 @@ static void test_objectives(int waves)
 /* Waves of twice the frequency are smaller by 2 ^ spectrum. */
 static void test_spectrum(void)
 {
-    cnv_net *net = cnv_net_new();
-    example e = {0};
-    ascent a;
     cnv_tensor z = {0};
     int x;
-    e.net = net, a = ascent_of(&e, 0, NULL, NULL), a.spectrum = 0.7;
     CHECK(cnv_tensor_resize(&z, 1, 3, 16, 16), "%s", cnv_error());
-    cnv_tensor_fill(&z, 1), ascent_weigh(&a, &z);
+    cnv_tensor_fill(&z, 1), waves_weigh(0.7, &z);
     for (x = 1; x < 8; x++)
         CHECK(fabs((double)(z.data[x] / z.data[2 * x]) - pow(2, 0.7)) < 1e-4, "wave %d: %g times",
               x, (double)(z.data[x] / z.data[2 * x]));
-    cnv_tensor_free(&z), cnv_net_free(net);
+    cnv_tensor_free(&z);
 }
 
 /* The control has the spectrum of the pictures, and is another picture. */
@@ -360,7 +356,7 @@ static void test_feature_vis(const example *e, const dataset *d)
     double alone;
     units u[5];
     ascent a;
-    for (k = 0; k < n; k++) maps[k] = vision_maps(e->net, node[k]);
+    for (k = 0; k < n; k++) maps[k] = example_feature_maps(e->net, node[k]);
     units_search(e, d, maps, n, 4, u);
     wanted.setting = direction;
     for (k = 0; k < n; k++) {
