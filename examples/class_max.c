@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the picture that a class likes best", NULL, "steps");
     int steps = (int)example_number(&e, "steps", 64, 1, 1e5), i, row = 0;
-    int toy = e.model == &models[0] && e.classes == TOY_CLASSES;
+    int toy = e.model == &models[0] && example_toys(&e);
     int one = example_text(&e, "class", NULL) != NULL, first = one ? e.class_id : 0;
     int count = one ? 1 : e.classes < COLUMNS ? e.classes : COLUMNS;
     example robust = toy ? robust_network(&e) : e, second = toy ? biased_network(&e) : e;

@@ -17,6 +17,7 @@
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 #include "models.h"
+#include "options.h"
 #include "photo.h"
 #include "toybox.h"
 
@@ -121,24 +122,31 @@ static inline const char *example_models(void)
 
 #define EXAMPLE_OPTIONS "net,weights,image,side,layer,class,seed,out"
 
+/* A line of the help for each option of a list but the needless ones. */
+static inline void example_meanings(const example *e, const char *list, const char *needless)
+{
+    char name[32];
+    for (; *list; list += strcspn(list, ","), list += *list == ',') {
+        const char *meaning;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(list, ","), list);
+        if (example_listed(needless, name)) continue;
+        meaning = options_meaning(e->program, name);
+        printf("  --%-11s %s%s\n", name, meaning ? meaning : "",
+               strcmp(name, "net") ? "" : example_models());
+    }
+}
+
 /* Checks that the arguments are pairs `--option value` of the common or the program's own options;
-   prints the help if asked. */
-static inline void example_options(const example *e, const char *about, const char *own)
+   prints the help if asked. needless: common ones that mean nothing to the program. */
+static inline void example_options(const example *e, const char *about, const char *own,
+                                   const char *needless)
 {
     int i;
     for (i = 1; i < e->argc; i++)
         if (!strcmp(e->argv[i], "--help") || !strcmp(e->argv[i], "-h")) {
-            printf("%s: %s\n\nusage: %s [--option value] ...\n"
-                   "  --net      the network: %s\n"
-                   "  --weights  its safetensors file (default: the one that comes along)\n"
-                   "  --image    a picture (PPM or PGM; default: a scene drawn from the seed)\n"
-                   "  --side     of the square the network is shown (default: its own)\n"
-                   "  --layer    a layer by name\n"
-                   "  --class    a class by name or number (default: what the network answers)\n"
-                   "  --seed     a whole number from 0 on (default 1)\n"
-                   "  --out      the picture to write, .png or .ppm\n",
-                   e->program, about, e->program, example_models());
-            if (*own) printf("own options of this program: %s\n", own);
+            printf("%s: %s\n\nusage: %s [--option value] ...\n", e->program, about, e->program);
+            example_meanings(e, EXAMPLE_OPTIONS, needless);
+            example_meanings(e, own, "");
             exit(0);
         }
     for (i = 1; i < e->argc; i += 2) {
@@ -146,6 +154,8 @@ static inline void example_options(const example *e, const char *about, const ch
         if (strncmp(name, "--", 2) || (!example_listed(EXAMPLE_OPTIONS, name + 2) &&
                                        !example_listed(own, name + 2)))
             example_fail(e, "unknown option \"%s\" (--help lists them)", name);
+        if (example_listed(needless, name + 2))
+            example_fail(e, "%s means nothing to this program", name);
         if (i + 1 == e->argc) example_fail(e, "the option %s wants a value", name);
     }
 }
@@ -202,6 +212,20 @@ static inline void example_class_names(example *e)
         snprintf(numbers[i], sizeof numbers[i], "class %d", i);
         e->class_names[i] = numbers[i];
     }
+}
+
+/* Whether the network's classes are the Toybox's, or are twelve without names: then scenes have an
+   answer that is right. */
+static inline int example_toys(const example *e)
+{
+    char number[16];
+    int c, known = e->classes == TOY_CLASSES;
+    for (c = 0; known && c < TOY_CLASSES; c++) {
+        snprintf(number, sizeof number, "class %d", c);
+        known = !strcmp(e->class_names[c], toy_class_names[c]) ||
+                !strcmp(e->class_names[c], number);
+    }
+    return known;
 }
 
 /* --net, or else the model of the name `fallback`. */
@@ -345,14 +369,14 @@ static inline void example_picture(example *e)
     }
     for (tries = 0; tries < 1000; tries++) {
         e->scene = toy_make(e->seed + (unsigned long long)tries, NULL);
-        if (want && e->classes == TOY_CLASSES && e->scene.class_id != example_class(e, want))
+        if (want && example_toys(e) && e->scene.class_id != example_class(e, want))
             continue;
         example_check(e, cnv_tensor_resize(&e->image, 1, 3, side, side));
         toy_render(&e->scene, side, e->image.data, side == TOY_SIDE ? e->mask : NULL, NULL);
         example_check(e, cnv_forward(e->net, &e->image, CNV_ALL));
         e->predicted = example_answer(e, 0);
         e->has_scene = side == TOY_SIDE;
-        if (e->predicted == e->scene.class_id || e->classes != TOY_CLASSES) break;
+        if (e->predicted == e->scene.class_id || !example_toys(e)) break;
     }
 }
 
@@ -364,16 +388,12 @@ static inline example example_start(int argc, char **argv, const char *about, co
     example e;
     const char *slash = strrchr(argv[0], '/');
     static char out[256];
-    int i;
     memset(&e, 0, sizeof e);
     e.program = slash ? slash + 1 : argv[0];
     if (slash && slash - argv[0] < 400)
         sprintf(example_beside, "%.*s../examples/data/", (int)(slash + 1 - argv[0]), argv[0]);
     e.argc = argc, e.argv = argv;
-    example_options(&e, about, own);
-    for (i = 1; i < argc; i += 2)
-        if (example_listed(needless, argv[i] + 2))
-            example_fail(&e, "%s means nothing to this program", argv[i]);
+    example_options(&e, about, own, needless);
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);

@@ -102,7 +102,7 @@ static inline int panel_map(panel_sheet *sheet, int index, const cnv_tensor *val
 {
     cnv_tensor rgb = {0};
     char from[32], to[32];
-    int x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
+    int x, y, ok = cnv_colorize(values, map, low, high > low ? high : low + 1, &rgb) &&
                    panel_picture(sheet, index, &rgb, caption, "");
     panel_corner(sheet, index, &x, &y);
     snprintf(from, sizeof from, "%.3g", low), snprintf(to, sizeof to, "%.3g", high);
