@@ -122,31 +122,27 @@ static inline const char *example_models(void)
 
 #define EXAMPLE_OPTIONS "net,weights,image,side,layer,class,seed,out"
 
-/* A line of the help for each option of a list but the needless ones. */
-static inline void example_meanings(const example *e, const char *list, const char *needless)
+/* A line of the help for each option of a list that means something to the program. */
+static inline void example_meanings(const example *e, const char *list)
 {
     char name[32];
     for (; *list; list += strcspn(list, ","), list += *list == ',') {
         const char *meaning;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(list, ","), list);
-        if (example_listed(needless, name)) continue;
-        meaning = options_meaning(e->program, name);
-        printf("  --%-11s %s%s\n", name, meaning ? meaning : "",
-               strcmp(name, "net") ? "" : example_models());
+        if ((meaning = options_meaning(e->program, name)) != NULL)
+            printf("  --%-11s %s%s\n", name, meaning, strcmp(name, "net") ? "" : example_models());
     }
 }
 
 /* Checks that the arguments are pairs `--option value` of the common or the program's own options;
-   prints the help if asked. needless: common ones that mean nothing to the program. */
-static inline void example_options(const example *e, const char *about, const char *own,
-                                   const char *needless)
+   prints the help if asked. */
+static inline void example_options(const example *e, const char *about, const char *own)
 {
     int i;
     for (i = 1; i < e->argc; i++)
         if (!strcmp(e->argv[i], "--help") || !strcmp(e->argv[i], "-h")) {
             printf("%s: %s\n\nusage: %s [--option value] ...\n", e->program, about, e->program);
-            example_meanings(e, EXAMPLE_OPTIONS, needless);
-            example_meanings(e, own, "");
+            example_meanings(e, EXAMPLE_OPTIONS), example_meanings(e, own);
             exit(0);
         }
     for (i = 1; i < e->argc; i += 2) {
@@ -154,7 +150,7 @@ static inline void example_options(const example *e, const char *about, const ch
         if (strncmp(name, "--", 2) || (!example_listed(EXAMPLE_OPTIONS, name + 2) &&
                                        !example_listed(own, name + 2)))
             example_fail(e, "unknown option \"%s\" (--help lists them)", name);
-        if (example_listed(needless, name + 2))
+        if (!options_meaning(e->program, name + 2))
             example_fail(e, "%s means nothing to this program", name);
         if (i + 1 == e->argc) example_fail(e, "the option %s wants a value", name);
     }
@@ -381,9 +377,8 @@ static inline void example_picture(example *e)
 }
 
 /* Options alone, for programs that make their network themselves or need none. `own` lists the
-   program's own options, "steps,size"; `needless` the common ones that mean nothing to it. */
-static inline example example_start(int argc, char **argv, const char *about, const char *own,
-                                    const char *needless)
+   program's own options, "steps,size"; what they mean says options.h. */
+static inline example example_start(int argc, char **argv, const char *about, const char *own)
 {
     example e;
     const char *slash = strrchr(argv[0], '/');
@@ -393,7 +388,7 @@ static inline example example_start(int argc, char **argv, const char *about, co
     if (slash && slash - argv[0] < 400)
         sprintf(example_beside, "%.*s../examples/data/", (int)(slash + 1 - argv[0]), argv[0]);
     e.argc = argc, e.argv = argv;
-    example_options(&e, about, own, needless);
+    example_options(&e, about, own);
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);
@@ -431,7 +426,7 @@ static inline example example_begin_with(int argc, char **argv, const char *abou
                                          const char *layer, const char *own,
                                          const model *own_model, const char *own_weights)
 {
-    example e = example_start(argc, argv, about, own, "");
+    example e = example_start(argc, argv, about, own);
     const char *want = example_text(&e, "class", NULL);
     example_network(&e, own_model, own_weights);
     example_picture(&e);

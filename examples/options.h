@@ -11,7 +11,11 @@ static const char *const options_table[][2] = {
     {"weights", "its safetensors file (default: the one that comes along)"},
     {"image", "a picture of your own (PPM or PGM; default: drawn from the seed)"},
     {"side", "of the square that the network is shown (default: its own)"},
+    {"texture layer", "the last layer whose Gram matrix counts"},
+    {"style_transfer layer", "with --features net: the last layer whose Gram matrix counts"},
+    {"fast_style layer", "with --features net: the last layer whose Gram matrix counts"},
     {"layer", "a layer by name"},
+    {"toybox class", "whose scene is explained, by name or number (default: house)"},
     {"class", "a class by name or number (default: what the network answers)"},
     {"seed", "a whole number from 0 on (default 1)"},
     {"out", "the picture to write, .png or .ppm"},
@@ -72,18 +76,34 @@ static const char *const options_table[][2] = {
     {"train", "learn a style in so many steps"},
 };
 
-/* What an option means to a program, or NULL. */
+/* Options of all programs that change nothing in these. */
+static const char *const options_needless[] = {
+    "toybox net", "toybox weights", "toybox image", "train image", "attributes layer",
+    "class_max layer", "fgsm layer", "filters layer", "fooling layer", "human_vs_net layer",
+    "integrated_gradients layer", "inversion layer", "physical layer", "saliency layer",
+    "smoothgrad layer", "targeted layer", "toybox layer", "toybox side", "train layer",
+    "transfer layer", "dissection class", "fast_style class", "feature_vis class",
+    "filters class", "fooling class", "human_vs_net class", "random_directions class",
+    "receptive_field class", "style_transfer class", "texture class", "top_images class",
+    "top_patches class", "train class", "transfer class"};
+
+/* Whether `row` is "program option", or "option" alone. */
+static inline int options_fit(const char *row, const char *program, const char *option)
+{
+    size_t length = strlen(program);
+    return !strcmp(row, option) || (!strncmp(row, program, length) && row[length] == ' ' &&
+                                    !strcmp(row + length + 1, option));
+}
+
+/* What an option means to a program; "" if that is unknown, NULL if it means nothing. */
 static inline const char *options_meaning(const char *program, const char *option)
 {
-    size_t i, length = strlen(program);
-    for (i = 0; i < sizeof options_table / sizeof *options_table; i++) {
-        const char *name = options_table[i][0];
-        if (!strcmp(name, option) ||
-            (!strncmp(name, program, length) && name[length] == ' ' &&
-             !strcmp(name + length + 1, option)))
-            return options_table[i][1];
-    }
-    return NULL;
+    size_t i;
+    for (i = 0; i < sizeof options_needless / sizeof *options_needless; i++)
+        if (options_fit(options_needless[i], program, option)) return NULL;
+    for (i = 0; i < sizeof options_table / sizeof *options_table; i++)
+        if (options_fit(options_table[i][0], program, option)) return options_table[i][1];
+    return "";
 }
 
 #endif
