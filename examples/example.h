@@ -266,6 +266,9 @@ static inline void example_network(example *e, const model *own, const char *own
     example_check(e, e->net != NULL);
     e->logits = e->model->build(e->net, e->classes);
     example_check(e, e->logits >= 0 && model_load(e->net, weights));
+    if (e->net->nodes[0].channels != 3)
+        example_fail(e, "%s looks at pictures of %d channels, but the examples' have 3, the grey "
+                     "ones 3 that are equal", e->model->name, e->net->nodes[0].channels);
 }
 
 /* Whether a class name is `text` (strictness 2), or is but for capitals (1), or has a word that

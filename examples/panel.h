@@ -51,13 +51,19 @@ static inline void panel_corner(const panel_sheet *sheet, int index, int *x, int
     *y = PANEL_TOP + index / sheet->columns * (PANEL_SIDE + PANEL_FOOT);
 }
 
-/* Text that becomes smaller where it would be wider than a panel. */
+/* Text that becomes smaller where it would be wider than `room`. */
+static inline void panel_within(cnv_tensor *canvas, double room, double x, double y, double size,
+                                cnv_color color, const char *text)
+{
+    double width = cnv_text_width(size, text);
+    cnv_text(canvas, x, y, width > room ? size * room / width : size, color, text);
+}
+
+/* Text below a panel, no wider than that. */
 static inline void panel_text(panel_sheet *sheet, int x, int y, double size, cnv_color color,
                               const char *text)
 {
-    double width = cnv_text_width(size, text);
-    if (width > PANEL_SIDE + PANEL_GAP / 2.0) size *= (PANEL_SIDE + PANEL_GAP / 2.0) / width;
-    cnv_text(&sheet->picture, x, y, size, color, text);
+    panel_within(&sheet->picture, PANEL_SIDE + PANEL_GAP / 2.0, x, y, size, color, text);
 }
 
 /* Text whose middle is at x. */

@@ -158,8 +158,8 @@ static inline void score_table_draw(const example *e, const char *who, const sco
         for (j = 0; j < n; j++) row += sum.count[i][j];
         snprintf(text, sizeof text, "%d", i);
         panel_centred(&sheet->picture, x + (i + 0.5) * step, y - size - 7, size, panel_black, text);
-        cnv_text(&sheet->picture, x - 8 - cnv_text_width(size, e->class_names[i]),
-                 y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
+        panel_within(&sheet->picture, 64, x - 8 - fmin(64, cnv_text_width(size, e->class_names[i])),
+                     y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
         for (j = 0; j < n; j++)
             score_table_cell(sheet, x + j * step, y + i * step, step, size, sum.count[i][j], row);
     }
