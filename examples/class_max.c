@@ -3,7 +3,7 @@
    Question   What does a class look like to the network? Not in a photo, but in a picture made for
               nothing else than a high score.
    Formula    argmax over I of S_class(I) - lambda |I|^2, S the logit, by gradient ascent from grey,
-              or from random waves
+              or from random waves: activation maximization
    Paper      Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks (2013), section 2;
               Yosinski et al.: Understanding Neural Networks Through Deep Visualization (2015),
               section 3 and its four sets of parameters; Olah, Mordvintsev, Schubert: Feature

@@ -189,8 +189,8 @@ static inline synthesis_tour synthesis_begin(const example *e)
     example_check(e, cnv_resize(&t.image, h, w, &t.small) &&
                      cnv_canvas(&t.sheet, PANEL_TOP + t.image.h + h + 90,
                                 2 * PANEL_MARGIN + 3 * w + 2 * SYNTHESIS_GAP, panel_white));
-    cnv_text(&t.sheet, PANEL_MARGIN, 38, 21, panel_black,
-             "DeepDream: what does the network see in the clouds?");
+    panel_within(&t.sheet, t.sheet.w - 2 * PANEL_MARGIN, PANEL_MARGIN, 38, 21, panel_black,
+                 "DeepDream: what does the network see in the clouds?");
     return t;
 }
 

@@ -183,6 +183,27 @@ static void test_scores(const example *e)
 
 /* ---- The shipped network ---- */
 
+/* A network with as many classes as the Toybox has, but others, has no scene that it gets right. */
+static void test_other_classes(const example *e)
+{
+    example other = *e;
+    truth_world world = truth_begin(&other, NULL);
+    CHECK(truth_next(&world), "no scene for the network of the Toybox");
+    other.class_names[3] = "zebra crossing";
+    CHECK(!truth_next(&world), "a scene for a network of other classes");
+    truth_end(&world);
+}
+
+/* What a layer hands on: after its ReLU, of convolutions as of linear layers. */
+static void test_feature_maps(const example *e)
+{
+    const cnv_net *net = e->net;
+    CHECK(example_feature_maps(net, cnv_find(net, "conv4")) == cnv_find(net, "relu4"), "conv4");
+    CHECK(example_feature_maps(net, cnv_find(net, "fc5")) == cnv_find(net, "relu5"), "fc5");
+    CHECK(example_feature_maps(net, cnv_find(net, "pool2")) == cnv_find(net, "pool2"), "pool2");
+    CHECK(example_feature_maps(net, e->logits) == e->logits, "logits");
+}
+
 static void test_pass_lines(const example *e)
 {
     occlusion_setting coarse = {TOY_SIDE / 4, 8, 0};
@@ -225,6 +246,7 @@ int main(int argc, char **argv)
     e = example_begin(3, arguments, "attribution", NULL, "");
     test_occlusion_of_nothing_and_all(&e);
     test_scores(&e);
+    test_other_classes(&e), test_feature_maps(&e);
     test_pass_lines(&e);
     example_end(&e);
     return check_report();
