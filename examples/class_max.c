@@ -107,7 +107,8 @@ int main(int argc, char **argv)
     example robust = toy ? robust_network(&e) : e, second = toy ? biased_network(&e) : e;
     int below = TOP + 36 + (count > COLUMNS / 2 ? 2 : 1) * LARGE;
     cnv_tensor sheet = {0}, pictures = {0}, noise = {0};
-    example_check(&e, cnv_canvas(&sheet, below + (STYLES - 2 + toy) * ROW, WIDTH, panel_white));
+    example_check(&e, cnv_canvas(&sheet, below + (STYLES - 2 + toy) * ROW,
+                              one ? 2 * WIDTH / 3 : WIDTH, panel_white));
     cnv_text(&sheet, LEFT, 32, 21, panel_black, "The picture that each class likes best");
     printf("P of its own class: mean (least)               as it is       shifted        noise  the"
            " next class%s\n", toy ? "  2nd network" : "");

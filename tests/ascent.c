@@ -35,6 +35,31 @@ static double value_at(ascent *a, cnv_rng rng)
     return ascent_total(a);
 }
 
+/* The objective is the mean of the activations that a unit names: of one, of a channel's, of those
+   at a place, of all. */
+static void test_units(void)
+{
+    static const int named[4][3] = {{1, 2, 3}, {1, -1, -1}, {-1, 2, 3}, {-1, -1, -1}};
+    ascent_unit units[2];
+    int top, i, k;
+    cnv_net *net = smooth_net(&top);
+    ascent a = some_ascent(net, top, units);
+    for (i = 0; i < 4; i++) {
+        double sum = 0, count = 0;
+        const cnv_tensor *out = &net->nodes[top].out;
+        units[0].channel = named[i][0], units[0].y = named[i][1], units[0].x = named[i][2];
+        CHECK(ascent_start(&a, 1, 9, 12, 0.1) && ascent_gradient(&a), "%s", cnv_error());
+        for (k = 0; k < out->c * out->h * out->w; k++)
+            if ((named[i][0] < 0 || k / (out->h * out->w) == named[i][0]) &&
+                (named[i][1] < 0 || k / out->w % out->h == named[i][1]) &&
+                (named[i][2] < 0 || k % out->w == named[i][2]))
+                sum += (double)out->data[k], count++;
+        CHECK(fabs((double)a.value.data[0] - sum / count) < 1e-6, "%d: %g, the mean is %g", i,
+              (double)a.value.data[0], sum / count);
+    }
+    ascent_end(&a), cnv_net_free(net);
+}
+
 static void test_gradient(int waves, double jitter, double scale, double turn, double variation)
 {
     ascent_unit units[2];
@@ -358,6 +383,7 @@ static void test_home(void)
 
 int main(void)
 {
+    test_units();
     test_mix_and_soften();
     test_home();
     test_log_p();

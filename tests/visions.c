@@ -119,7 +119,7 @@ static void test_objectives(int waves)
     ascent_end(&a), cnv_net_free(net);
 }
 
-/* Waves of twice the frequency are smaller by 2 ^ spectrum. */
+/* Waves of twice the frequency are smaller by 2 ^ spectrum, and the variance stays 1. */
 static void test_spectrum(void)
 {
     cnv_tensor z = {0};
@@ -129,6 +129,8 @@ static void test_spectrum(void)
     for (x = 1; x < 8; x++)
         CHECK(fabs((double)(z.data[x] / z.data[2 * x]) - pow(2, 0.7)) < 1e-4, "wave %d: %g times",
               x, (double)(z.data[x] / z.data[2 * x]));
+    CHECK(fabs(ascent_dot(&z, &z) / (3 * 16 * 16) - 1) < 1e-5, "the variance becomes %g",
+          ascent_dot(&z, &z) / (3 * 16 * 16));
     cnv_tensor_free(&z);
 }
 
