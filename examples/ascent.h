@@ -1,8 +1,9 @@
 /* ascent.h: pictures by gradient ascent, from choices that combine freely, as in Lucid (Olah,
    Mordvintsev, Schubert: Feature Visualization, 2017):
 
-     objective      what there shall be more of: seeds at one node or several
+     objective      what there shall be more of: seeds at one node or several (objectives.h)
      picture        pixels, or waves: cosines of all frequencies, in colours that vary apart
+                    (waves.h)
      transforms     a random shift, scale and turn before each step, so that no single pixel counts;
                     or any other way to look at the picture
      regularizers   decay, total variation; now and then a blur, or small pixels set to grey; a
@@ -18,7 +19,7 @@
 #ifndef ASCENT_H
 #define ASCENT_H
 
-#include "example.h"
+#include "waves.h"
 
 #if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
 #pragma GCC push_options
@@ -112,169 +113,7 @@ static inline void ascent_end(ascent *a)
         cnv_tensor_free(&a->past_z[i]), cnv_tensor_free(&a->past_g[i]);
 }
 
-/* ---- Objectives ---- */
-
-/* Of picture i: the mean of the activations that the i-th unit names. -1: all of them. So a neuron
-   has all three, a channel neither y nor x, a layer's position no channel. */
-typedef struct {
-    int node, channel, y, x;
-} ascent_unit;
-
-/* setting: an ascent_unit for each picture */
-static inline int ascent_units(ascent *a, void *setting)
-{
-    int i, c, y, x, n = a->image.n;
-    for (i = 0; i < n; i++) {
-        const ascent_unit *unit = (const ascent_unit *)setting + i;
-        const cnv_tensor *out = &a->net->nodes[unit->node].out;
-        cnv_tensor *seed = cnv_seed(a->net, unit->node);
-        int count = (unit->channel < 0 ? out->c : 1) * (unit->y < 0 ? out->h : 1) *
-                    (unit->x < 0 ? out->w : 1);
-        if (!seed) return 0;
-        a->value.data[i] = 0;
-        for (c = 0; c < out->c; c++)
-            for (y = 0; y < out->h; y++)
-                for (x = 0; x < out->w; x++) {
-                    int at = ((i * out->c + c) * out->h + y) * out->w + x;
-                    if ((unit->channel >= 0 && c != unit->channel) ||
-                        (unit->y >= 0 && y != unit->y) || (unit->x >= 0 && x != unit->x))
-                        continue;
-                    seed->data[at] = 1.0f / (float)count;
-                    a->value.data[i] += out->data[at] / (float)count;
-                }
-    }
-    return 1;
-}
-
-/* Seeds a node of logits with d log P(class)/d(logits) = onehot - P, for each image. For the class
-   itself that is the sum of the others' P: 1 - P would round to 0 where the network is sure, and
-   leave no slope. */
-static inline int ascent_seed_log_p(cnv_net *net, int logits, const int *classes)
-{
-    cnv_tensor *seed = cnv_seed(net, logits);
-    int i, c;
-    if (!seed || !cnv_softmax_forward(&net->nodes[logits].out, seed)) return 0;
-    for (i = 0; i < seed->n; i++) {
-        float *p = seed->data + i * seed->c, others = 0;
-        for (c = 0; c < seed->c; c++) others += c == classes[i] ? 0 : p[c], p[c] = -p[c];
-        p[classes[i]] = others;
-    }
-    return 1;
-}
-
-/* log P of a class. setting: a class for each picture */
-static inline int ascent_log_p(ascent *a, void *setting)
-{
-    const int *classes = (const int *)setting;
-    const cnv_tensor *out = &a->net->nodes[a->upto].out;
-    int i, c;
-    for (i = 0; i < out->n; i++) {
-        const float *logits = out->data + i * out->c;
-        double sum = 0, own = (double)logits[classes[i]];
-        for (c = 0; c < out->c; c++) sum += exp((double)logits[c] - own);
-        a->value.data[i] = (float)-log(sum);
-    }
-    return ascent_seed_log_p(a->net, a->upto, classes);
-}
-
-/* 1/2 |activations|^2 of a node, as DeepDream wants it: whatever is there already. setting: points
-   to the node's number. */
-static inline int ascent_activations(ascent *a, void *setting)
-{
-    int i, node = *(int *)setting;
-    cnv_tensor *seed = cnv_seed(a->net, node);
-    if (!seed || !cnv_tensor_copy(&a->net->nodes[node].out, seed)) return 0;
-    for (i = 0; i < seed->n; i++) {
-        cnv_tensor one = cnv_tensor_image(seed, i);
-        a->value.data[i] = (float)(0.5 * cnv_dot(&one, &one));
-    }
-    return 1;
-}
-
-/* ---- Pictures made of waves ---- */
-
-/* Row k holds the k-th cosine (the DCT's), and the matrix is orthonormal; back: transposed. */
-static inline int ascent_cosines(int size, int back, cnv_tensor *basis)
-{
-    int i, k;
-    if (!cnv_tensor_resize(basis, size, size, 1, 1)) return 0;
-    for (k = 0; k < size; k++)
-        for (i = 0; i < size; i++)
-            basis->data[back ? i * size + k : k * size + i] =
-                (float)(sqrt((k ? 2.0 : 1.0) / size) * cos(ASCENT_PI * (i + 0.5) * k / size));
-    return 1;
-}
-
-/* Each plane x becomes (x basis^T)^T. Done for the rows and then for the columns, that is the
-   cosine transform in two dimensions. */
-EXAMPLE_INNER_LOOP
-static inline int ascent_turn_planes(const cnv_tensor *x, const cnv_tensor *basis, cnv_tensor *y)
-{
-    int planes = x->n * x->c, h = x->h, w = x->w, p, i, j, ok;
-    cnv_tensor rows = cnv_tensor_view(x->data, planes * h, w, 1, 1), turned = {0};
-    ok = cnv_linear_forward(&rows, basis, NULL, &turned, NULL) &&
-         cnv_tensor_resize(y, x->n, x->c, w, h);
-    for (p = 0; ok && p < planes; p++)
-        for (i = 0; i < h; i++)
-            for (j = 0; j < w; j++)
-                y->data[(p * w + j) * h + i] = turned.data[(p * h + i) * w + j];
-    cnv_tensor_free(&turned);
-    return ok;
-}
-
-/* x [n,3,h,w] to its waves, or back. x and y must not be the same. */
-static inline int ascent_transform(ascent *a, int back, const cnv_tensor *x, cnv_tensor *y)
-{
-    cnv_tensor half = {0};
-    int ok = ascent_turn_planes(x, &a->basis[1][back], &half) &&
-             ascent_turn_planes(&half, &a->basis[0][back], y);
-    cnv_tensor_free(&half);
-    return ok;
-}
-
-/* amplitude [1,1,h,w]: 1 / frequency ^ spectrum, such that z of variance 1 gives pictures of
-   variance 1. */
-static inline int ascent_amplitudes(int h, int w, double spectrum, cnv_tensor *amplitude)
-{
-    double lowest = 1.0 / (h > w ? h : w), squares = 0;
-    int i, ok = cnv_tensor_resize(amplitude, 1, 1, h, w);
-    for (i = 0; ok && i < h * w; i++) {
-        double f = fmax(lowest, hypot(i / w / (double)h, i % w / (double)w));
-        amplitude->data[i] = (float)pow(f, -spectrum);
-        squares += (double)amplitude->data[i] * (double)amplitude->data[i];
-    }
-    for (i = 0; ok && i < h * w; i++) amplitude->data[i] /= (float)sqrt(squares / (h * w));
-    return ok;
-}
-
-/* Multiplies waves by their amplitudes. */
-EXAMPLE_INNER_LOOP
-static inline void ascent_weigh(const ascent *a, cnv_tensor *z)
-{
-    int p, i, plane = z->h * z->w;
-    for (p = 0; p < z->n * z->c; p++)
-        for (i = 0; i < plane; i++) z->data[p * plane + i] *= a->amplitude.data[i];
-}
-
-/* Three channels that vary independently become colours that vary together, as in the Toybox: most
-   in brightness, then between red and blue, least between green and both. The columns are the
-   eigenvectors of the colours' covariance, times the square roots of its eigenvalues. back: the
-   adjoint. */
-EXAMPLE_INNER_LOOP
-static inline void ascent_colours(cnv_tensor *x, int back)
-{
-    static const float mix[3][3] = {
-        {0.84f, 0.53f, 0.09f}, {0.74f, -0.13f, -0.30f}, {0.79f, -0.45f, 0.19f}};
-    int i, n, c, plane = x->h * x->w;
-    for (n = 0; n < x->n; n++)
-        for (i = 0; i < plane; i++) {
-            float *at = cnv_tensor_image(x, n).data + i, u = at[0], v = at[plane];
-            float t = at[2 * plane];
-            for (c = 0; c < 3; c++)
-                at[c * plane] = back ? mix[0][c] * u + mix[1][c] * v + mix[2][c] * t
-                                     : mix[c][0] * u + mix[c][1] * v + mix[c][2] * t;
-        }
-}
+/* ---- Pictures ---- */
 
 /* image from z */
 static inline int ascent_render(ascent *a)
@@ -283,9 +122,9 @@ static inline int ascent_render(ascent *a)
     int ok;
     if (!a->waves) return cnv_tensor_copy(&a->z, &a->image);
     ok = cnv_tensor_copy(&a->z, &a->slope);
-    if (ok) ascent_weigh(a, &a->slope);
-    ok = ok && ascent_transform(a, 1, &a->slope, &a->image);
-    if (ok) ascent_colours(&a->image, 0);
+    if (ok) waves_weigh(&a->amplitude, &a->slope);
+    ok = ok && waves_transform(a->basis, 1, &a->slope, &a->image);
+    if (ok) waves_colours(&a->image, 0);
     for (i = 0; ok && i < size; i++) a->image.data[i] = 1 / (1 + expf(-a->image.data[i]));
     return ok;
 }
@@ -311,7 +150,7 @@ static inline int ascent_pull_pixels(ascent *a)
 {
     cnv_tensor blurred = {0};
     int ok = cnv_tensor_copy(&a->slope, &a->grad);
-    if (ok && a->mix) ascent_colours(&a->grad, 1), ascent_colours(&a->grad, 0); /* z = M u */
+    if (ok && a->mix) waves_colours(&a->grad, 1), waves_colours(&a->grad, 0); /* z = M u */
     if (ok && a->soften > 0) {
         ok = cnv_blur(&a->grad, a->soften, &blurred);
         if (ok) cnv_add_scaled(2, &blurred, &a->grad);
@@ -326,9 +165,9 @@ static inline int ascent_pull(ascent *a)
     size_t i, size = cnv_tensor_size(&a->z);
     if (!a->waves) return ascent_pull_pixels(a);
     for (i = 0; i < size; i++) a->slope.data[i] *= a->image.data[i] * (1 - a->image.data[i]);
-    ascent_colours(&a->slope, 1);
-    if (!ascent_transform(a, 0, &a->slope, &a->grad)) return 0;
-    ascent_weigh(a, &a->grad);
+    waves_colours(&a->slope, 1);
+    if (!waves_transform(a->basis, 0, &a->slope, &a->grad)) return 0;
+    waves_weigh(&a->amplitude, &a->grad);
     return 1;
 }
 
@@ -653,9 +492,9 @@ static inline int ascent_begin(ascent *a)
     int back, ok = cnv_tensor_resize(&a->m, a->z.n, 3, a->z.h, a->z.w) &&
                    cnv_tensor_resize(&a->v, a->z.n, 3, a->z.h, a->z.w);
     for (back = 0; ok && a->waves && back < 2; back++)
-        ok = ascent_cosines(a->z.h, back, &a->basis[0][back]) &&
-             ascent_cosines(a->z.w, back, &a->basis[1][back]) &&
-             ascent_amplitudes(a->z.h, a->z.w, a->spectrum, &a->amplitude);
+        ok = waves_cosines(a->z.h, back, &a->basis[0][back]) &&
+             waves_cosines(a->z.w, back, &a->basis[1][back]) &&
+             waves_amplitudes(a->z.h, a->z.w, a->spectrum, &a->amplitude);
     if (ok) cnv_tensor_fill(&a->m, 0), cnv_tensor_fill(&a->v, 0);
     a->steps = 0;
     return ok && ascent_render(a);
@@ -677,106 +516,6 @@ static inline int ascent_from(ascent *a, const cnv_tensor *images)
 {
     a->waves = 0;
     return cnv_tensor_copy(images, &a->z) && ascent_begin(a);
-}
-
-/* ---- More objectives ---- */
-
-/* Of picture i: the mean over places of v . a(y,x), a the activations of all channels there. So a
-   group of neurons is asked for together, each in its share, as by Olah et al. 2018 (The Building
-   Blocks of Interpretability); with a single 1 in v it is a channel. -1: all rows, all columns. */
-typedef struct {
-    int node, y, x;
-    const float *v;             /* [C] */
-} ascent_direction;
-
-/* setting: an ascent_direction for each picture */
-static inline int ascent_directions(ascent *a, void *setting)
-{
-    int i, k;
-    for (i = 0; i < a->image.n; i++) {
-        const ascent_direction *d = (const ascent_direction *)setting + i;
-        const cnv_tensor *out = &a->net->nodes[d->node].out;
-        cnv_tensor *seed = cnv_seed(a->net, d->node);
-        int plane = out->h * out->w, first = i * out->c * plane;
-        int count = (d->y < 0 ? out->h : 1) * (d->x < 0 ? out->w : 1);
-        if (!seed) return 0;
-        for (a->value.data[i] = 0, k = 0; k < out->c * plane; k++) {
-            float weight = d->v[k / plane] / (float)count;
-            if ((d->y >= 0 && k % plane / out->w != d->y) || (d->x >= 0 && k % out->w != d->x))
-                continue;
-            seed->data[first + k] += weight;
-            a->value.data[i] += weight * out->data[first + k];
-        }
-    }
-    return 1;
-}
-
-/* Pictures that shall differ: of every `among` of them, one after the other, each loses `weight`
-   times the mean cosine of its Gram matrix G = F F^T with the others', F [C,P] the activations of a
-   node. (Olah et al. 2017, section "Diversity") */
-typedef struct {
-    ascent_objective *objective; /* of each picture by itself */
-    void *setting;
-    int node, among;
-    double weight;
-    double cosine;              /* of the last step: the mean over all pairs */
-} ascent_diversity;
-
-/* grams [n,C,C,1], each of length 1; lengths: what they were */
-static inline int ascent_grams(const cnv_tensor *out, cnv_tensor *grams, double *lengths)
-{
-    int i, ok = cnv_tensor_resize(grams, out->n, out->c, out->c, 1);
-    size_t k, size = (size_t)out->c * (size_t)out->c;
-    for (i = 0; ok && i < out->n; i++) {
-        int c = out->c;
-        cnv_tensor f = cnv_tensor_view(cnv_tensor_image(out, i).data, c, out->h * out->w, 1, 1);
-        cnv_tensor gram = cnv_tensor_view(cnv_tensor_image(grams, i).data, c, c, 1, 1);
-        ok = cnv_linear_forward(&f, &f, NULL, &gram, NULL);
-        lengths[i] = ok ? sqrt(cnv_dot(&gram, &gram)) + 1e-30 : 1;
-        for (k = 0; ok && k < size; k++) gram.data[k] /= (float)lengths[i];
-    }
-    return ok;
-}
-
-/* Seed and value of picture i: with S the sum of the others' G / |G|, N its own G / |G|,
-   d<S,N>/dF = 2 (S - <S,N> N) F / |G|, and once more for what the others lose. */
-static inline int ascent_differ(ascent *a, ascent_diversity *d, const cnv_tensor *grams, int i,
-                                double length)
-{
-    cnv_tensor f = cnv_tensor_image(&a->net->nodes[d->node].out, i), slope = {0}, others = {0};
-    cnv_tensor own = cnv_tensor_image(grams, i), *seed = cnv_seed(a->net, d->node), to;
-    cnv_window one = cnv_square(1, 1, 0);
-    int k, first = i - i % d->among, count = grams->n - first < d->among ? grams->n - first
-                                                                        : d->among;
-    double each = 1.0 / (count > 1 ? count - 1 : 1), cosines;
-    int ok = seed && cnv_tensor_resize(&others, grams->c, grams->c, 1, 1);
-    if (!ok) return 0;
-    cnv_tensor_fill(&others, 0);
-    for (k = first; k < first + count; k++) {
-        cnv_tensor other = cnv_tensor_image(grams, k);
-        if (k != i) cnv_add_scaled(each, &other, &others);
-    }
-    cosines = cnv_dot(&others, &own), cnv_add_scaled(-cosines, &own, &others);
-    ok = cnv_conv2d_forward(&f, &others, NULL, &one, 1, &slope, NULL);
-    to = cnv_tensor_image(seed, i);
-    if (ok) cnv_add_scaled(-4 * d->weight / length, &slope, &to);
-    a->value.data[i] -= (float)(d->weight * cosines), d->cosine += cosines / grams->n;
-    cnv_tensor_free(&others), cnv_tensor_free(&slope);
-    return ok;
-}
-
-/* setting: an ascent_diversity */
-static inline int ascent_diverse(ascent *a, void *setting)
-{
-    ascent_diversity *d = (ascent_diversity *)setting;
-    cnv_tensor grams = {0};
-    double *lengths = (double *)malloc((size_t)a->image.n * sizeof *lengths);
-    int i, ok = lengths && d->objective(a, d->setting) &&
-                ascent_grams(&a->net->nodes[d->node].out, &grams, lengths);
-    for (d->cosine = 0, i = 0; ok && i < a->image.n; i++)
-        ok = ascent_differ(a, d, &grams, i, lengths[i]);
-    cnv_tensor_free(&grams), free(lengths);
-    return ok;
 }
 
 #if defined __GNUC__ && !defined __clang__

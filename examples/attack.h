@@ -13,7 +13,7 @@
 #ifndef ATTACK_H
 #define ATTACK_H
 
-#include "ascent.h"
+#include "objectives.h"
 #include "datasets.h"
 #include "panel.h"
 

@@ -212,7 +212,7 @@ static inline void blocks_bar(cnv_tensor *sheet, int x, int y, double value, dou
     const cnv_color red = {0.78f, 0.2f, 0.2f}, blue = {0.2f, 0.4f, 0.75f};
     int length = (int)(fabs(value) * scale + 1);
     char text[64];
-    cnv_text(sheet, x, y + 1, 11, panel_black, name);
+    panel_within(sheet, 78, x, y + 1, 11, panel_black, name);
     snprintf(text, sizeof text, "%+.1f", value);
     cnv_rectangle(sheet, x + 84, y, length, 12, value < 0 ? blue : red);
     cnv_text(sheet, x + 90 + length, y + 1, 11, panel_black, text);

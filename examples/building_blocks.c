@@ -60,13 +60,14 @@ enum { STEP = 235, TILE = STEP - 24, TOP = PANEL_TOP + PANEL_SIDE + PANEL_FOOT +
 static const cnv_color block_colors[BLOCK_MOST] = {{0.95f, 0.5f, 0.05f}, {0.2f, 0.65f, 0.95f},
     {0.1f, 0.7f, 0.4f}, {0.95f, 0.85f, 0.2f}, {0.85f, 0.4f, 0.75f}, {0.6f, 0.45f, 0.3f}};
 
-/* A group's column: where it is, the picture made for it, and what it is worth to two classes. */
+/* A group's column: where it is, the picture made for it, and what it is worth to two classes, by
+   bars of `scale` pixels for 1. */
 static void blocks_column(const example *e, const blocks *b, int g, const char *other, double worth,
-                          const cnv_tensor *scene, const cnv_tensor *picture, cnv_tensor *sheet)
+                          double scale, const cnv_tensor *scene, const cnv_tensor *picture,
+                          cnv_tensor *sheet)
 {
     int x = PANEL_MARGIN + g * STEP, y = TOP + 26;
     cnv_tensor map = cnv_tensor_channel(&b->parts.maps, 0, g), over = {0};
-    double scale = 70 / (fabs(b->effect[0]) + 1e-9);
     example_check(e, blocks_overlay(scene, &map, &block_colors[g], &over));
     vision_paste(e, &over, vision_whole(&over), TILE, x, y, sheet);
     cnv_rectangle(sheet, x, y + TILE, TILE, 6, block_colors[g]);
@@ -80,7 +81,7 @@ static void blocks_picture(const example *e, const blocks *b, int steps, panel_s
 {
     int place[BLOCK_PLACES], channel[BLOCK_PLACES][BLOCK_TOP], i, rival;
     cnv_tensor scene = {0}, over = {0}, share = {0};
-    double worth[BLOCK_MOST];
+    double worth[BLOCK_MOST], most = 1e-9;
     char text[160];
     ascent a;
     sheet->columns = 4;
@@ -105,9 +106,11 @@ static void blocks_picture(const example *e, const blocks *b, int steps, panel_s
     cnv_text(&sheet->picture, PANEL_MARGIN, TOP, 13, panel_black, "The groups, the one with the "
              "greatest effect first: where it is, the picture made for it, its effect on the "
              "logits");
+    for (i = 0; i < b->groups; i++) most = fmax(most, fmax(fabs(b->effect[i]), fabs(worth[i])));
     for (i = 0; i < b->groups; i++) {
         cnv_tensor picture = cnv_tensor_image(&a.image, i);
-        blocks_column(e, b, i, e->class_names[rival], worth[i], &scene, &picture, &sheet->picture);
+        blocks_column(e, b, i, e->class_names[rival], worth[i], 70 / most, &scene, &picture,
+                      &sheet->picture);
     }
     cnv_tensor_free(&scene), cnv_tensor_free(&over), cnv_tensor_free(&share), ascent_end(&a);
 }

@@ -3,7 +3,7 @@
    Question   What does a class look like to the network? Not in a photo, but in a picture made for
               nothing else than a high score.
    Formula    argmax over I of S_class(I) - lambda |I|^2, S the logit, by gradient ascent from grey,
-              or from random waves
+              or from random waves: activation maximization
    Paper      Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks (2013), section 2;
               Yosinski et al.: Understanding Neural Networks Through Deep Visualization (2015),
               section 3 and its four sets of parameters; Olah, Mordvintsev, Schubert: Feature
@@ -23,6 +23,7 @@
        cc -O2 -fopenmp examples/class_max.c -o build/class_max -lm && build/class_max --steps 60  */
 #include "biased.h"
 #include "class_score.h"
+#include "objectives.h"
 #include "panel.h"
 #include "robust.h"
 
@@ -100,13 +101,14 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the picture that a class likes best", NULL, "steps");
     int steps = (int)example_number(&e, "steps", 64, 1, 1e5), i, row = 0;
-    int toy = e.model == &models[0] && e.classes == TOY_CLASSES;
+    int toy = e.model == &models[0] && example_toys(&e);
     int one = example_text(&e, "class", NULL) != NULL, first = one ? e.class_id : 0;
     int count = one ? 1 : e.classes < COLUMNS ? e.classes : COLUMNS;
     example robust = toy ? robust_network(&e) : e, second = toy ? biased_network(&e) : e;
     int below = TOP + 36 + (count > COLUMNS / 2 ? 2 : 1) * LARGE;
     cnv_tensor sheet = {0}, pictures = {0}, noise = {0};
-    example_check(&e, cnv_canvas(&sheet, below + (STYLES - 2 + toy) * ROW, WIDTH, panel_white));
+    example_check(&e, cnv_canvas(&sheet, below + (STYLES - 2 + toy) * ROW,
+                              one ? 2 * WIDTH / 3 : WIDTH, panel_white));
     cnv_text(&sheet, LEFT, 32, 21, panel_black, "The picture that each class likes best");
     printf("P of its own class: mean (least)               as it is       shifted        noise  the"
            " next class%s\n", toy ? "  2nd network" : "");

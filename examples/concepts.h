@@ -60,7 +60,7 @@ static inline void concepts_folders(const example *e, int n, int m, concepts *c)
     cnv_tensor image = {0};
     int i;
     if (!folder) example_fail(e, "pictures with a concept are missing: say --concept FOLDER");
-    if (!data && e->classes != TOY_CLASSES)
+    if (!data && !example_toys(e))
         example_fail(e, "this network knows no scenes: say --data FOLDER of its classes' pictures");
     c->count = 1, c->name[0] = "the concept";
     c->with[0].side = c->members.side = e->model->side;
@@ -84,7 +84,7 @@ static inline concepts concepts_load(const example *e, int n, int m)
     concepts c;
     int i;
     memset(&c, 0, sizeof c);
-    c.scenes = e->classes == TOY_CLASSES && !example_text(e, "concept", NULL) &&
+    c.scenes = example_toys(e) && !example_text(e, "concept", NULL) &&
                !example_text(e, "data", NULL);
     if (!c.scenes) {
         concepts_folders(e, n, m, &c);

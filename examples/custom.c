@@ -106,7 +106,8 @@ static int custom_picture(const example *e, panel_sheet *sheet)
              gradcam(e->net, e->logits, &e->image, e->class_id, &node, &map);
     if (ok) custom_table(e, sheet, 1);
     cnv_range(&map, &low, &high);
-    snprintf(text, sizeof text, "Grad-CAM of \"%s\" at %s", name, e->net->nodes[node].name);
+    snprintf(text, sizeof text, "Grad-CAM of \"%s\" at %s%s", name, e->net->nodes[node].name,
+             high > 0 ? "" : ": zero everywhere");
     ok = ok && panel_map(sheet, 3, &map, CNV_MAP_TURBO, 0, high, text) && panel_image(e, &large) &&
          cnv_overlay(&large, &map, 0.6, &over) &&
          panel_picture(sheet, 4, &over, "the same over the picture", name) &&
@@ -130,7 +131,7 @@ int main(int argc, char **argv)
     example_save(&e, &sheet.picture);
     printf("%d parameters, all in the file; %d more tensors in it\n", e.net->param_count,
            e.net->unused_tensors);
-    if (scenes && e.classes == TOY_CLASSES)
+    if (scenes && example_toys(&e))
         printf("%d held-out scenes: %.1f%% right, with random weights %.1f%%\n", scenes,
                100 * custom_accuracy(&e, e.net, scenes), 100 * custom_accuracy(&e, random, scenes));
     cnv_net_free(random), panel_end(&sheet), example_end(&e);

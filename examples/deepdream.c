@@ -18,7 +18,7 @@
    zooms besides the jitter. And the dream draws back to the picture, or it ends black and white.
 
        cc -O2 examples/deepdream.c -o build/deepdream -lm && build/deepdream --class face    */
-#include "ascent.h"
+#include "objectives.h"
 #include "synthesis.h"
 
 typedef struct {

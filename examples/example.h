@@ -19,6 +19,7 @@
 #endif
 #include "../cnnvis.h"
 #include "models.h"
+#include "options.h"
 #include "photo.h"
 #include "toybox.h"
 
@@ -129,6 +130,18 @@ static inline const char *example_models(void)
 
 #define EXAMPLE_OPTIONS "net,weights,image,side,layer,class,seed,out"
 
+/* A line of the help for each option of a list that means something to the program. */
+static inline void example_meanings(const example *e, const char *list)
+{
+    char name[32];
+    for (; *list; list += strcspn(list, ","), list += *list == ',') {
+        const char *meaning;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(list, ","), list);
+        if ((meaning = options_meaning(e->program, name)) != NULL)
+            printf("  --%-11s %s%s\n", name, meaning, strcmp(name, "net") ? "" : example_models());
+    }
+}
+
 /* Checks that the arguments are pairs `--option value` of the common or the program's own options;
    prints the help if asked. */
 static inline void example_options(const example *e, const char *about, const char *own)
@@ -136,17 +149,8 @@ static inline void example_options(const example *e, const char *about, const ch
     int i;
     for (i = 1; i < e->argc; i++)
         if (!strcmp(e->argv[i], "--help") || !strcmp(e->argv[i], "-h")) {
-            printf("%s: %s\n\nusage: %s [--option value] ...\n"
-                   "  --net      the network: %s\n"
-                   "  --weights  its safetensors file (default: the one that comes along)\n"
-                   "  --image    a picture (PPM or PGM; default: a scene drawn from the seed)\n"
-                   "  --side     of the square the network is shown (default: its own)\n"
-                   "  --layer    a layer by name\n"
-                   "  --class    a class by name or number (default: what the network answers)\n"
-                   "  --seed     a whole number from 0 on (default 1)\n"
-                   "  --out      the picture to write, .png or .ppm\n",
-                   e->program, about, e->program, example_models());
-            if (*own) printf("own options of this program: %s\n", own);
+            printf("%s: %s\n\nusage: %s [--option value] ...\n", e->program, about, e->program);
+            example_meanings(e, EXAMPLE_OPTIONS), example_meanings(e, own);
             exit(0);
         }
     for (i = 1; i < e->argc; i += 2) {
@@ -154,6 +158,8 @@ static inline void example_options(const example *e, const char *about, const ch
         if (strncmp(name, "--", 2) || (!example_listed(EXAMPLE_OPTIONS, name + 2) &&
                                        !example_listed(own, name + 2)))
             example_fail(e, "unknown option \"%s\" (--help lists them)", name);
+        if (!options_meaning(e->program, name + 2))
+            example_fail(e, "%s means nothing to this program", name);
         if (i + 1 == e->argc) example_fail(e, "the option %s wants a value", name);
     }
 }
@@ -212,6 +218,20 @@ static inline void example_class_names(example *e)
     }
 }
 
+/* Whether the network's classes are the Toybox's, or are twelve without names: then scenes have an
+   answer that is right. */
+static inline int example_toys(const example *e)
+{
+    char number[16];
+    int c, known = e->classes == TOY_CLASSES;
+    for (c = 0; known && c < TOY_CLASSES; c++) {
+        snprintf(number, sizeof number, "class %d", c);
+        known = !strcmp(e->class_names[c], toy_class_names[c]) ||
+                !strcmp(e->class_names[c], number);
+    }
+    return known;
+}
+
 /* --net, or else the model of the name `fallback`. */
 static inline const model *example_model(const example *e, const char *fallback)
 {
@@ -254,6 +274,9 @@ static inline void example_network(example *e, const model *own, const char *own
     example_check(e, e->net != NULL);
     e->logits = e->model->build(e->net, e->classes);
     example_check(e, e->logits >= 0 && model_load(e->net, weights));
+    if (e->net->nodes[0].channels != 3)
+        example_fail(e, "%s looks at pictures of %d channels, but the examples' have 3, the grey "
+                     "ones 3 that are equal", e->model->name, e->net->nodes[0].channels);
 }
 
 /* Whether a class name is `text` (strictness 2), or is but for capitals (1), or has a word that
@@ -378,14 +401,14 @@ static inline void example_picture(example *e)
     }
     for (tries = 0; tries < 1000; tries++) {
         e->scene = toy_make(e->seed + (unsigned long long)tries, NULL);
-        if (want && e->classes == TOY_CLASSES && e->scene.class_id != example_class(e, want))
+        if (want && example_toys(e) && e->scene.class_id != example_class(e, want))
             continue;
         example_check(e, cnv_tensor_resize(&e->image, 1, 3, side, side));
         toy_render(&e->scene, side, e->image.data, side == TOY_SIDE ? e->mask : NULL, NULL);
         example_check(e, cnv_forward(e->net, &e->image, CNV_ALL));
         e->predicted = example_answer(e, 0);
         e->has_scene = side == TOY_SIDE;
-        if (e->predicted == e->scene.class_id || e->classes != TOY_CLASSES) break;
+        if (e->predicted == e->scene.class_id || !example_toys(e)) break;
     }
 }
 
@@ -401,23 +424,18 @@ static inline void example_writable(const example *e)
 }
 
 /* Options alone, for programs that make their network themselves or need none. `own` lists the
-   program's own options, "steps,size"; `needless` the common ones that mean nothing to it. */
-static inline example example_start(int argc, char **argv, const char *about, const char *own,
-                                    const char *needless)
+   program's own options, "steps,size"; what they mean says options.h. */
+static inline example example_start(int argc, char **argv, const char *about, const char *own)
 {
     example e;
     const char *slash = strrchr(argv[0], '/');
     static char out[256];
-    int i;
     memset(&e, 0, sizeof e);
     e.program = slash ? slash + 1 : argv[0];
     if (slash && slash - argv[0] < 400)
         sprintf(example_beside, "%.*s../examples/data/", (int)(slash + 1 - argv[0]), argv[0]);
     e.argc = argc, e.argv = argv;
     example_options(&e, about, own);
-    for (i = 1; i < argc; i += 2)
-        if (example_listed(needless, argv[i] + 2))
-            example_fail(&e, "%s means nothing to this program", argv[i]);
     e.seed = (unsigned long long)example_number(&e, "seed", 1, 0, 9e15);
     snprintf(out, sizeof out, "%.200s.png", e.program);
     e.out = example_text(&e, "out", out);
@@ -456,7 +474,7 @@ static inline example example_begin_with(int argc, char **argv, const char *abou
                                          const char *layer, const char *own,
                                          const model *own_model, const char *own_weights)
 {
-    example e = example_start(argc, argv, about, own, "");
+    example e = example_start(argc, argv, about, own);
     const char *want = example_text(&e, "class", NULL);
     example_network(&e, own_model, own_weights);
     example_picture(&e);
@@ -565,14 +583,14 @@ static inline void example_rate(int images, double start)
 }
 
 /* The feature maps of a layer, as papers have them: what it hands on, after its ReLU. That is the
-   node of the ReLU that reads a convolution (or its batch norm); any other node is taken as it is.
-   */
+   node of the ReLU that reads a convolution or linear layer (or its batch norm); any other node is
+   taken as it is. */
 static inline int example_feature_maps(const cnv_net *net, int node)
 {
-    int i;
+    int i, op = net->nodes[node].op;
     for (i = node + 1; i < net->count; i++) {
         if (net->nodes[i].inputs != 1 || net->nodes[i].input[0] != node) continue;
-        if (net->nodes[node].op != CNV_CONV2D && net->nodes[node].op != CNV_BATCH_NORM) break;
+        if (op != CNV_CONV2D && op != CNV_LINEAR && op != CNV_BATCH_NORM) break;
         if (net->nodes[i].op == CNV_RELU) return i;
         if (net->nodes[i].op == CNV_BATCH_NORM) return example_feature_maps(net, i);
     }

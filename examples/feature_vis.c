@@ -32,7 +32,7 @@ static int feature_vis(const example *e, ascent_diversity *wanted, int n, int st
 {
     int node = ((const ascent_direction *)wanted->setting)->node;
     wanted->objective = ascent_directions;
-    wanted->node = vision_maps(e->net, node);
+    wanted->node = example_feature_maps(e->net, node);
     *a = ascent_of(e, wanted->node, ascent_diverse, wanted);
     if (wanted->among < 2) a->objective = ascent_directions, a->setting = wanted->setting;
     return vision_climb(a, n, e->model->side, units_field(e->net, node, 0, 0, 1).w, steps);
@@ -90,7 +90,7 @@ static void feature_vis_others(feature_sheet *s, int node, const int *unit, int 
     for (i = 0; i < 5; i++)
         d[i] = vision_direction(net, node, unit, i < 2 ? 1 : i < 4 ? -1 : group, i % 2 || i == 4,
                                 s->v + i * net->nodes[node].channels);
-    d[2].node = d[3].node = vision_maps(net, node);
+    d[2].node = d[3].node = example_feature_maps(net, node);
     snprintf(text, sizeof text, "%s, unit %d, by other objectives", net->nodes[node].name, *unit);
     wanted.setting = d;
     for (i = 0; i < 3; i++, x += 30) {
@@ -123,7 +123,7 @@ int main(int argc, char **argv)
         example_fail(&e, "--objective is neuron or channel, got \"%s\"", objective);
     n = example_text(&e, "layer", NULL) ? 0 : vision_layers(&e, node, ROWS);
     if (!n) n = 1, most = UNITS, node[0] = e.layer;
-    for (node[n] = e.layer, i = 0; i <= n; i++) maps[i] = vision_maps(e.net, node[i]);
+    for (node[n] = e.layer, i = 0; i <= n; i++) maps[i] = example_feature_maps(e.net, node[i]);
     units_search(&e, &d, maps, n + 1, 4, u);
     s.v = vision_room(&e, node, n + 1, UNITS);
     example_check(&e, cnv_canvas(&s.sheet, PANEL_TOP + (ROWS + 1) * ROW + 10,

@@ -164,13 +164,15 @@ static inline int gram_content(cnv_net *net, gram_goal *g, const cnv_tensor *pic
 }
 
 /* Style at the pixels, as the network sees them, and at up to five of its ReLUs, evenly spread from
-   the first to the one after node `layer`; content at the middle one. Returns 0 without a ReLU. */
+   the first to the one after node `layer`, but before linear layers, which want pictures of one
+   size; content at the middle one. Returns 0 without a ReLU. */
 static inline int gram_layers(const cnv_net *net, int layer, gram_goal *g)
 {
     enum { MOST = 256 };
     int i, relus = 0, relu[MOST], used;
     for (i = 0; i <= layer + 1 && i < net->count && relus < MOST; i++)
-        if (net->nodes[i].op == CNV_RELU) relu[relus++] = i;
+        if (net->nodes[i].op == CNV_LINEAR) break;
+        else if (net->nodes[i].op == CNV_RELU) relu[relus++] = i;
     if (!relus) return 0;
     used = relus < 5 ? relus : 5;
     g->node[0] = net->nodes[1].op == CNV_NORMALIZE;

@@ -65,7 +65,7 @@ static int nearest_row(cnv_tensor *picture, const codes *c, const cnv_tensor *po
             frame = panel_gray; /* nobody has said what it is */
         snprintf(text, sizeof text, "%.1f  %s", distance[m], c->d.names[labels[index[m]]]);
         ok = codes_tile(picture, &c->d, index[m], x, y, TILE, 4, frame);
-        cnv_text(picture, x, y + TILE + 9, 12, panel_gray, text);
+        panel_within(picture, TILE + 4, x, y + TILE + 9, 12, panel_gray, text);
     }
     return ok;
 }
@@ -88,8 +88,8 @@ static int nearest_picture(const codes *c, const cnv_tensor *pixels, uint64_t se
         ok = codes_tile(picture, &c->d, query[row], PANEL_MARGIN, y, TILE, 4, panel_black) &&
              nearest_row(picture, c, &c->x, query[row], CODES_LEFT, y) &&
              nearest_row(picture, c, pixels, query[row], PIXELS_LEFT, y);
-        cnv_text(picture, PANEL_MARGIN, y + TILE + 9, 12, panel_black,
-                 c->d.names[c->d.labels[query[row]]]);
+        panel_within(picture, TILE + 4, PANEL_MARGIN, y + TILE + 9, 12, panel_black,
+                     c->d.names[c->d.labels[query[row]]]);
     }
     return ok;
 }

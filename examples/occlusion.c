@@ -3,8 +3,8 @@
    Question   A grey square slides over the picture: where does the class become improbable, and
               what does the network take the picture for instead?
    Formula    M(y,x) = P(class | image with the square centred at (y,x)); its heatmap is the drop
-              P(class | image) - M. Variant: max over (i,j) of A_k(i,j), k the channel of a layer
-              that the untouched image excites most
+              P(class | image) - M, also called occlusion sensitivity. Variant: max over (i,j) of
+              A_k(i,j), k the channel of a layer that the untouched image excites most
    Paper      Zeiler, Fergus: Visualizing and Understanding Convolutional Networks (2014), section
               4.2; there the variant adds the feature map up instead of taking its maximum
    Look for   Dark where the square covers the object, or the part that decides; elsewhere nothing

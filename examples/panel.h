@@ -31,6 +31,14 @@ typedef struct {
     int columns;
 } panel_sheet;
 
+/* Text that becomes smaller where it would be wider than `room`. */
+static inline void panel_within(cnv_tensor *canvas, double room, double x, double y, double size,
+                                cnv_color color, const char *text)
+{
+    double width = cnv_text_width(size, text);
+    cnv_text(canvas, x, y, width > room ? size * room / width : size, color, text);
+}
+
 /* A white sheet with its title. Returns 1, or 0 with cnv_error(). */
 static inline int panel_begin(panel_sheet *sheet, int columns, int rows, const char *title)
 {
@@ -38,7 +46,7 @@ static inline int panel_begin(panel_sheet *sheet, int columns, int rows, const c
     int h = PANEL_TOP + rows * (PANEL_SIDE + PANEL_FOOT) + PANEL_MARGIN / 2;
     sheet->columns = columns;
     if (!cnv_canvas(&sheet->picture, h, w, panel_white)) return 0;
-    cnv_text(&sheet->picture, PANEL_MARGIN, 38, 21, panel_black, title);
+    panel_within(&sheet->picture, w - 2 * PANEL_MARGIN, PANEL_MARGIN, 38, 21, panel_black, title);
     return 1;
 }
 
@@ -51,13 +59,11 @@ static inline void panel_corner(const panel_sheet *sheet, int index, int *x, int
     *y = PANEL_TOP + index / sheet->columns * (PANEL_SIDE + PANEL_FOOT);
 }
 
-/* Text that becomes smaller where it would be wider than a panel. */
+/* Text below a panel, no wider than that. */
 static inline void panel_text(panel_sheet *sheet, int x, int y, double size, cnv_color color,
                               const char *text)
 {
-    double width = cnv_text_width(size, text);
-    if (width > PANEL_SIDE + PANEL_GAP / 2.0) size *= (PANEL_SIDE + PANEL_GAP / 2.0) / width;
-    cnv_text(&sheet->picture, x, y, size, color, text);
+    panel_within(&sheet->picture, PANEL_SIDE + PANEL_GAP / 2.0, x, y, size, color, text);
 }
 
 /* Text whose middle is at x. */
@@ -102,7 +108,7 @@ static inline int panel_map(panel_sheet *sheet, int index, const cnv_tensor *val
 {
     cnv_tensor rgb = {0};
     char from[32], to[32];
-    int x, y, ok = cnv_colorize(values, map, low, high, &rgb) &&
+    int x, y, ok = cnv_colorize(values, map, low, high > low ? high : low + 1, &rgb) &&
                    panel_picture(sheet, index, &rgb, caption, "");
     panel_corner(sheet, index, &x, &y);
     snprintf(from, sizeof from, "%.3g", low), snprintf(to, sizeof to, "%.3g", high);

@@ -122,7 +122,8 @@ int main(int argc, char **argv)
     for (start = example_seconds(), i = 0; i < n; i++) {
         cnv_tensor_fill(&sum, 0);
         all = units_pick(&e, &d, &u[i], unit, most) * u[i].count;
-        if (!all) example_fail(&e, "%s answers to no picture", e.net->nodes[node[i]].name);
+        if (!all) example_fail(&e, "no picture excites a channel of %s more than others do",
+                               e.net->nodes[node[i]].name);
         for (j = 0; j < all; j++) {
             int k = unit[j / u[i].count], took;
             units_hit hit = units_of(&u[i], k)[j % u[i].count];

@@ -98,8 +98,8 @@ static int sanity_picture(const example *e, const sanity *s, cnv_tensor *sheet)
     cnv_text(sheet, 40, 38, 21, panel_black, "Which map needs what was learned?");
     cnv_text(sheet, TILE_LEFT + TILE_STEP, TOP - 54, 12, panel_gray, "weights drawn anew down to");
     for (k = 0; k <= s->layers; k++)
-        tile_text(sheet, TILE_LEFT + k * TILE_STEP, TOP - 24, TILE_SIDE, panel_black,
-                  k ? e->net->nodes[s->layer[k - 1]].name : "trained");
+        panel_within(sheet, TILE_SIDE, TILE_LEFT + k * TILE_STEP, TOP - 24, 12, panel_black,
+                     k ? e->net->nodes[s->layer[k - 1]].name : "trained");
     for (k = 0; ok && k < s->methods.rows; k++)
         ok = tile_row(sheet, TOP + k * TILE_STEP, sanity_colors[k], s->methods.row[k].name,
                       &s->after[k], s->layers + 1);

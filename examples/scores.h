@@ -158,8 +158,8 @@ static inline void score_table_draw(const example *e, const char *who, const sco
         for (j = 0; j < n; j++) row += sum.count[i][j];
         snprintf(text, sizeof text, "%d", i);
         panel_centred(&sheet->picture, x + (i + 0.5) * step, y - size - 7, size, panel_black, text);
-        cnv_text(&sheet->picture, x - 8 - cnv_text_width(size, e->class_names[i]),
-                 y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
+        panel_within(&sheet->picture, 64, x - 8 - fmin(64, cnv_text_width(size, e->class_names[i])),
+                     y + (i + 0.5) * step - size / 2, size, panel_black, e->class_names[i]);
         for (j = 0; j < n; j++)
             score_table_cell(sheet, x + j * step, y + i * step, step, size, sum.count[i][j], row);
     }
@@ -183,11 +183,9 @@ static inline void score_needs(const example *e, const char (*names)[64], int cl
 /* Ends the program, in a sentence, unless the network tells the classes of the Toybox apart. */
 static inline void score_needs_toybox(const example *e, const char *what)
 {
-    int c, known = e->classes == TOY_CLASSES;
-    for (c = 0; known && c < TOY_CLASSES; c++)
-        known = !strcmp(e->class_names[c], toy_class_names[c]);
-    if (!known) example_fail(e, "%s known for the classes of the Toybox, but this network knows "
-                             "others: \"%s\", ...", what, e->class_names[0]);
+    if (!example_toys(e))
+        example_fail(e, "%s known for the classes of the Toybox, but this network knows others: "
+                     "\"%s\", ...", what, e->class_names[0]);
     if (example_text(e, "image", NULL))
         example_fail(e, "%s known for scenes of the Toybox, and not for an --image", what);
 }
@@ -197,6 +195,7 @@ static inline int score_class(const example *e)
 {
     int c;
     if (!example_text(e, "class", NULL)) return -1;
+    if (example_toys(e)) return e->class_id;
     for (c = 0; c < TOY_CLASSES; c++)
         if (!strcmp(e->class_names[e->class_id], toy_class_names[c])) return c;
     example_fail(e, "the Toybox has no class \"%s\"", e->class_names[e->class_id]);

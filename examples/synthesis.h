@@ -189,8 +189,8 @@ static inline synthesis_tour synthesis_begin(const example *e)
     example_check(e, cnv_resize(&t.image, h, w, &t.small) &&
                      cnv_canvas(&t.sheet, PANEL_TOP + t.image.h + h + 90,
                                 2 * PANEL_MARGIN + 3 * w + 2 * SYNTHESIS_GAP, panel_white));
-    cnv_text(&t.sheet, PANEL_MARGIN, 38, 21, panel_black,
-             "DeepDream: what does the network see in the clouds?");
+    panel_within(&t.sheet, t.sheet.w - 2 * PANEL_MARGIN, PANEL_MARGIN, 38, 21, panel_black,
+                 "DeepDream: what does the network see in the clouds?");
     return t;
 }
 
@@ -199,12 +199,11 @@ static inline void synthesis_cell(synthesis_tour *t, int column, int row, const 
                                   const char *text)
 {
     int x = PANEL_MARGIN + column * (t->small.w + SYNTHESIS_GAP), y = PANEL_TOP;
-    double room = picture->w + SYNTHESIS_GAP / 2.0, width = cnv_text_width(11, text);
     y += row == 2 ? t->image.h + 50 : row == 1 ? t->image.h - t->small.h : 0;
     cnv_paste(&t->sheet, picture, x, y);
-    cnv_text(&t->sheet, x, y + picture->h + 12, width > room ? 11 * room / width : 11, panel_black,
-             text);
-    printf("%s\n", text);
+    panel_within(&t->sheet, picture->w + SYNTHESIS_GAP / 2.0, x, y + picture->h + 12, 11,
+                 panel_black, text);
+    if (picture != &t->small) printf("%s\n", text);
 }
 
 /* The latest dream and its figures. */

@@ -25,14 +25,6 @@ static inline void tile_outline(cnv_tensor *canvas, int x, int y, const unsigned
         }
 }
 
-/* Text 12 pixels high, less where it would be wider than `width`. */
-static inline void tile_text(cnv_tensor *canvas, int x, int y, int width, cnv_color ink,
-                             const char *text)
-{
-    double wide = cnv_text_width(12, text);
-    cnv_text(canvas, x, y, wide > width ? 12 * width / wide : 12, ink, text);
-}
-
 enum { TILE_SIDE = 118, TILE_STEP = TILE_SIDE + 10, TILE_LEFT = 220 }; /* of rows of maps */
 
 /* A row at height y: a colour and a name, then the first `count` maps [n,C,h,w] with their signs,
@@ -53,7 +45,7 @@ static inline int tile_row(cnv_tensor *canvas, int y, cnv_color color, const cha
         if (low >= 0) cnv_range(&map, &least, &most);
         if (map.c == 3) ok = panel_gray_zero(&map, &rgb);
         else if (low < 0) ok = cnv_colorize(&map, CNV_MAP_RED_WHITE_BLUE, -most, most, &rgb);
-        else ok = cnv_colorize(&map, CNV_MAP_VIRIDIS, 0, most, &rgb);
+        else ok = cnv_colorize(&map, CNV_MAP_VIRIDIS, 0, most > 0 ? most : 1, &rgb);
         ok = ok && cnv_resize(&rgb, TILE_SIDE, TILE_SIDE, &tile);
         if (ok) cnv_paste(canvas, &tile, TILE_LEFT + i * TILE_STEP, y);
     }
@@ -72,8 +64,8 @@ static inline void tile_paste(cnv_tensor *canvas, int x, int y, const cnv_tensor
                               cnv_color ink, const char *caption, const char *note)
 {
     cnv_paste(canvas, tile, x, y);
-    cnv_text(canvas, x, y + tile->h + 10, 13, ink, caption);
-    cnv_text(canvas, x, y + tile->h + 32, 10, panel_gray, note);
+    panel_within(canvas, tile->w + 8, x, y + tile->h + 10, 13, ink, caption);
+    panel_within(canvas, tile->w + 8, x, y + tile->h + 32, 10, panel_gray, note);
 }
 
 #if defined __GNUC__ && !defined __clang__

@@ -124,8 +124,7 @@ static int toybox_sheet(cnv_tensor *sheet, unsigned long long seed, const toy_sc
 
 int main(int argc, char **argv)
 {
-    example e = example_start(argc, argv, "the picture world, and all that is known about it", "",
-                              "net,weights,image,layer");
+    example e = example_start(argc, argv, "the picture world, and all that is known about it", "");
     cnv_tensor sheet = {0};
     toy_options options = toy_defaults();
     toy_scene scene = toy_make(0, &options);

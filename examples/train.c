@@ -132,8 +132,7 @@ int main(int argc, char **argv)
 {
     static training h;
     example e = example_start(argc, argv, "trains a network on scenes or on your own pictures",
-                              "data,images,scenes,rate,decay,bias,robust,from,show",
-                              "image,layer,class");
+                              "data,images,scenes,rate,decay,bias,robust,from,show");
     const char *show = example_text(&e, "show", NULL);
     cnv_tensor picture = {0};
     int own = show && training_load(&e, show, &h);

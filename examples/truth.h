@@ -103,7 +103,7 @@ static inline int truth_next(truth_world *world)
 {
     const example *e = world->e;
     int tries;
-    if (e->classes != TOY_CLASSES || e->model->side != TOY_SIDE) return 0;
+    if (!example_toys(e) || e->model->side != TOY_SIDE) return 0;
     if (!cnv_tensor_resize(&world->image, 1, 3, TOY_SIDE, TOY_SIDE)) return 0;
     for (tries = 0; tries < 1000; tries++) {
         world->scene = toy_make(world->seed++, world->options);
@@ -452,8 +452,8 @@ static inline void truth_print(const truth_table *table)
 /* What to say when truth_measure returned 0. */
 static inline void truth_unknown(void)
 {
-    printf("No scores: the truth is known for scenes of the Toybox that the network answers right, "
-           "and there are too few.\n");
+    printf("No scores: the truth is known for scenes of the Toybox, of which this network answers "
+           "none or too few right.\n");
 }
 
 /* Measures and prints; 0 scenes: nothing. */

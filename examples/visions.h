@@ -7,7 +7,7 @@
 #ifndef VISIONS_H
 #define VISIONS_H
 
-#include "ascent.h"
+#include "objectives.h"
 #include "units.h"
 
 #if defined __GNUC__ && !defined __clang__ /* nothing here is an inner loop: compile it quickly */
@@ -173,16 +173,6 @@ static inline void vision_unit(const example *e, const dataset *d, int node, con
                      y + i / 2 * (half + 4), sheet);
     }
     cnv_tensor_free(&scene);
-}
-
-/* What a layer, also a linear one, hands on: the node of the ReLU that reads it. So a unit that
-   never fires has a best activation of 0, and counts as dead. */
-static inline int vision_maps(const cnv_net *net, int node)
-{
-    int i;
-    for (i = node + 1; i < net->count; i++)
-        if (net->nodes[i].op == CNV_RELU && net->nodes[i].input[0] == node) return i;
-    return example_feature_maps(net, node);
 }
 
 /* Convolutions and linear layers before the logits, at most `most`; returns how many. */

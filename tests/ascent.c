@@ -3,7 +3,7 @@
    top of a hill.
 
        cc -O2 -fopenmp tests/ascent.c -o build/ascent -lm && build/ascent     */
-#include "../examples/ascent.h"
+#include "../examples/objectives.h"
 #include "check.h"
 
 /* Smooth, so that differences tell the slope. */
@@ -33,6 +33,31 @@ static double value_at(ascent *a, cnv_rng rng)
     a->rng = rng;
     CHECK(ascent_gradient(a), "%s", cnv_error());
     return ascent_total(a);
+}
+
+/* The objective is the mean of the activations that a unit names: of one, of a channel's, of those
+   at a place, of all. */
+static void test_units(void)
+{
+    static const int named[4][3] = {{1, 2, 3}, {1, -1, -1}, {-1, 2, 3}, {-1, -1, -1}};
+    ascent_unit units[2];
+    int top, i, k;
+    cnv_net *net = smooth_net(&top);
+    ascent a = some_ascent(net, top, units);
+    for (i = 0; i < 4; i++) {
+        double sum = 0, count = 0;
+        const cnv_tensor *out = &net->nodes[top].out;
+        units[0].channel = named[i][0], units[0].y = named[i][1], units[0].x = named[i][2];
+        CHECK(ascent_start(&a, 1, 9, 12, 0.1) && ascent_gradient(&a), "%s", cnv_error());
+        for (k = 0; k < out->c * out->h * out->w; k++)
+            if ((named[i][0] < 0 || k / (out->h * out->w) == named[i][0]) &&
+                (named[i][1] < 0 || k / out->w % out->h == named[i][1]) &&
+                (named[i][2] < 0 || k % out->w == named[i][2]))
+                sum += (double)out->data[k], count++;
+        CHECK(fabs((double)a.value.data[0] - sum / count) < 1e-6, "%d: %g, the mean is %g", i,
+              (double)a.value.data[0], sum / count);
+    }
+    ascent_end(&a), cnv_net_free(net);
 }
 
 static void test_gradient(int waves, double jitter, double scale, double turn, double variation)
@@ -74,15 +99,15 @@ static void test_cosines(void)
     cnv_tensor waves = {0}, back = {0};
     a.waves = 1;
     CHECK(ascent_start(&a, 2, 6, 10, 1), "%s", cnv_error());
-    CHECK(ascent_transform(&a, 0, &a.z, &waves) && ascent_transform(&a, 1, &waves, &back), "%s",
-          cnv_error());
+    CHECK(waves_transform(a.basis, 0, &a.z, &waves) &&
+              waves_transform(a.basis, 1, &waves, &back), "%s", cnv_error());
     CHECK(fabs(cnv_dot(&waves, &waves) / cnv_dot(&a.z, &a.z) - 1) < 1e-5, "length");
     for (i = 0; i < size; i++)
         CHECK(fabsf(back.data[i] - a.z.data[i]) < 1e-5f, "%d: %g, %g", i, (double)back.data[i],
               (double)a.z.data[i]);
     for (i = 0; i < size; i++)
         a.z.data[i] = (float)cos(3.14159265358979 * (i % 10 + 0.5) * 3 / 10);
-    CHECK(ascent_transform(&a, 0, &a.z, &waves), "%s", cnv_error());
+    CHECK(waves_transform(a.basis, 0, &a.z, &waves), "%s", cnv_error());
     for (k = 0; k < 60; k++)
         CHECK(k == 3 ? fabsf(waves.data[k]) > 1 : fabsf(waves.data[k]) < 1e-5f, "wave %d is %g", k,
               (double)waves.data[k]);
@@ -358,6 +383,7 @@ static void test_home(void)
 
 int main(void)
 {
+    test_units();
     test_mix_and_soften();
     test_home();
     test_log_p();

@@ -6,6 +6,7 @@
 #include "../examples/occlusion.c"
 #include "../examples/saliency.c"
 #include "../examples/gradcam.c"
+#include "../examples/units.h"
 #include "check.h"
 #include "noise.h"
 
@@ -183,6 +184,48 @@ static void test_scores(const example *e)
 
 /* ---- The shipped network ---- */
 
+/* A network with as many classes as the Toybox has, but others, has no scene that it gets right. */
+static void test_other_classes(const example *e)
+{
+    example other = *e;
+    truth_world world = truth_begin(&other, NULL);
+    CHECK(truth_next(&world), "no scene for the network of the Toybox");
+    other.class_names[3] = "zebra crossing";
+    CHECK(!truth_next(&world), "a scene for a network of other classes");
+    truth_end(&world);
+}
+
+/* What a layer hands on: after its ReLU, of convolutions as of linear layers. */
+static void test_feature_maps(const example *e)
+{
+    const cnv_net *net = e->net;
+    CHECK(example_feature_maps(net, cnv_find(net, "conv4")) == cnv_find(net, "relu4"), "conv4");
+    CHECK(example_feature_maps(net, cnv_find(net, "fc5")) == cnv_find(net, "relu5"), "fc5");
+    CHECK(example_feature_maps(net, cnv_find(net, "pool2")) == cnv_find(net, "pool2"), "pool2");
+    CHECK(example_feature_maps(net, e->logits) == e->logits, "logits");
+}
+
+/* A cell of the last feature maps, enlarged to the picture, is greatest where its neuron looks: in
+   the middle of its receptive field, to half a pixel. (Those at the border go on to the border.) */
+static void test_alignment(const example *e)
+{
+    int node = cnv_find(e->net, "relu4"), n = e->net->nodes[node].out.w, i;
+    cnv_tensor map = {0}, large = {0};
+    CHECK(cnv_tensor_resize(&map, 1, 1, n, n), "%s", cnv_error());
+    for (i = 1; i + 1 < n; i++) {
+        units_box box = units_field(e->net, node, i, n - 1 - i, 1);
+        int at;
+        cnv_tensor_fill(&map, 0), map.data[i * n + n - 1 - i] = 1;
+        CHECK(cnv_resize(&map, TOY_SIDE, TOY_SIDE, &large), "%s", cnv_error());
+        at = truth_maximum(&large);
+        CHECK(fabs(at % TOY_SIDE - (box.x + (box.w - 1) / 2.0)) <= 0.5 &&
+                  fabs(at / TOY_SIDE - (box.y + (box.h - 1) / 2.0)) <= 0.5,
+              "cell %d: greatest at %d, %d, the field begins at %d, %d and is %d wide", i,
+              at % TOY_SIDE, at / TOY_SIDE, box.x, box.y, box.w);
+    }
+    cnv_tensor_free(&map), cnv_tensor_free(&large);
+}
+
 static void test_pass_lines(const example *e)
 {
     occlusion_setting coarse = {TOY_SIDE / 4, 8, 0};
@@ -225,6 +268,7 @@ int main(int argc, char **argv)
     e = example_begin(3, arguments, "attribution", NULL, "");
     test_occlusion_of_nothing_and_all(&e);
     test_scores(&e);
+    test_other_classes(&e), test_feature_maps(&e), test_alignment(&e);
     test_pass_lines(&e);
     example_end(&e);
     return check_report();

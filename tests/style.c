@@ -148,6 +148,8 @@ static void test_layers(const example *e)
     for (i = 1; i < g.nodes; i++)
         CHECK(e->net->nodes[g.node[i]].op == CNV_RELU && g.node[i] > g.node[i - 1], "%d", i);
     CHECK(gram_layers(e->net, cnv_find(e->net, "conv1"), &g) && g.nodes == 2, "conv1 alone");
+    CHECK(gram_layers(e->net, e->logits, &g) && g.last == cnv_find(e->net, "relu4"),
+          "up to the logits: linear layers have no places");
     cnv_conv2d(bare, cnv_input(bare, 3), "only", 2, 3, 1, 1);
     CHECK(!gram_layers(bare, 1, &g), "a layer where there is none");
     cnv_net_free(bare);
