@@ -355,7 +355,7 @@ CNVDEF int cnv_dropout_backward(const cnv_tensor *dy, const cnv_tensor *mask, cn
 
    A network is a list of nodes. A node names the nodes it reads, which stand before it, so forward
    is a loop up the list and backward a loop down. Everything is a public field: look at it. */
-enum { CNV_NAME_SIZE = 64, CNV_MAX_INPUTS = 8, CNV_ALL = -1, CNV_PARAMETERS = -1 };
+enum { CNV_NAME_SIZE = 64, CNV_MAX_INPUTS = 8, CNV_POOL = 16, CNV_ALL = -1, CNV_PARAMETERS = -1 };
 
 typedef enum {
     CNV_INPUT, CNV_NORMALIZE, CNV_CONV2D, CNV_LINEAR, CNV_RELU, CNV_SIGMOID, CNV_TANH, CNV_MAX_POOL,
@@ -374,6 +374,7 @@ typedef struct {
     cnv_tensor out;               /* [N,C,H,W], filled by cnv_forward */
     cnv_tensor grad;              /* d(objective)/d(out), filled by seeds and cnv_backward */
     int has_grad;                 /* seeded, or reached from a seed; 0 again after cnv_backward */
+    int borrowed;                 /* grad's memory is net->pool[borrowed - 1]; 0: its own */
     int wanted;                   /* backward goes through this node */
     cnv_tensor saved;             /* for the way back: switches, mask, statistics, ... */
 
@@ -410,12 +411,23 @@ typedef struct {
                                      cnv_forward; cnv_backward fails if it has changed since. */
     int was_training;             /* in the last cnv_forward */
     uint64_t version;             /* grows whenever the weights change: see cnv_weights_changed */
+    uint64_t loaded;              /* the version that is in `file` */
+    int frugal;                   /* 1: memory before time. cnv_backward leaves a gradient in node
+                                     `downto` and in seeded nodes only: the others' memory is used
+                                     again on the way. Mapped weights are given back to the system
+                                     (where it has madvise) when their layer has been computed, and
+                                     fetched when they are next wanted; so cnv_weights_changed must
+                                     be told of weights written by hand before the next pass, or
+                                     they are lost. VGG-19 and the pixels' gradient: 0.7 GB in
+                                     place of 1, a tenth more time. 0 at first. */
     int unused_tensors;           /* how many tensors of the last weight file had no place here */
     int broken;                   /* building went wrong; the message is kept for cnv_forward */
     char message[512];
     cnv_rng rng;                  /* dropout's */
     cnv_workspace workspace;
     cnv_tensor spare;             /* gradients on their way into a node with several readers */
+    cnv_tensor pool[CNV_POOL];    /* memory that nodes borrow for their gradient, when frugal, */
+    int lent[CNV_POOL];           /* and whether one has it now */
     struct cnv_safetensors *file; /* the mapped weight file that values may point into */
 } cnv_net;
 
@@ -484,9 +496,9 @@ CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto);
 CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node);
 
 /* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of
-   every node on the way likewise; 0 is the image. While net->training, adds up the gradients of all
-   parameters on the way too; CNV_PARAMETERS asks for those alone. Where no seed leads, the gradient
-   is 0. Consumes the seeds.
+   every node on the way likewise (unless net->frugal); 0 is the image. While net->training, adds up
+   the gradients of all parameters on the way too; CNV_PARAMETERS asks for those alone. Where no
+   seed leads, the gradient is 0. Consumes the seeds.
    Cost: about that of forward. */
 CNVDEF int cnv_backward(cnv_net *net, int downto);
 
@@ -4502,6 +4514,7 @@ CNVDEF void cnv_net_free(cnv_net *net)
         cnv_tensor_free(&param->m), cnv_tensor_free(&param->v);
     }
     cnv_tensor_free(&net->spare);
+    for (i = 0; i < CNV_POOL; i++) cnv_tensor_free(&net->pool[i]);
     cnv_workspace_free(&net->workspace);
     cnv_safetensors_close(net->file);
     CNNVIS_FREE(net->nodes);
@@ -4941,6 +4954,8 @@ static int cnv__blame(const cnv_node *node)
     return cnv__fail("%s \"%s\": %.400s", cnv__op_names[node->op], node->name, reason);
 }
 
+static void cnv__give_back(const cnv_net *net, const cnv_node *node); /* see 10.3 */
+
 CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto)
 {
     int i;
@@ -4954,8 +4969,10 @@ CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto)
     for (i = 0; i < net->count; i++) net->nodes[i].has_grad = 0;
     net->valid = 0;
     if (!cnv_tensor_copy(image, &net->nodes[0].out)) return 0;
-    for (i = 1; i <= upto; i++)
+    for (i = 1; i <= upto; i++) {
         if (!cnv__forward_node(net, &net->nodes[i])) return cnv__blame(&net->nodes[i]);
+        cnv__give_back(net, &net->nodes[i]);
+    }
     net->valid = upto + 1;
     net->was_training = net->training;
     return 1;
@@ -5056,13 +5073,38 @@ static int cnv__backward_node(cnv_net *net, cnv_node *node, int k, cnv_tensor *d
     }
 }
 
+/* Lends a node the first memory in the pool that nobody has: always the same in passes of the same
+   kind, so that later ones need no more than the first. It is large enough for every node at once:
+   memory that grows step by step leaves holes behind. */
+static void cnv__lend(cnv_net *net, cnv_node *node)
+{
+    const cnv_tensor *most = &node->out;
+    int i, k;
+    for (i = 0; i < CNV_POOL && net->lent[i];) i++;
+    if (i == CNV_POOL || node->grad.data) return;
+    for (k = 1; k < net->valid; k++)
+        if (cnv_tensor_size(&net->nodes[k].out) > cnv_tensor_size(most)) most = &net->nodes[k].out;
+    if (!cnv_tensor_resize(&net->pool[i], most->n, most->c, most->h, most->w)) return;
+    node->grad = net->pool[i], node->borrowed = i + 1, net->lent[i] = 1;
+    memset(&net->pool[i], 0, sizeof net->pool[i]);
+}
+
+static void cnv__take_back(cnv_net *net, cnv_node *node)
+{
+    int i = node->borrowed - 1;
+    if (i < 0) return;
+    net->pool[i] = node->grad, node->borrowed = 0, net->lent[i] = 0;
+    memset(&node->grad, 0, sizeof node->grad);
+}
+
 /* Carries a node's gradient to its k-th input: written there if it is the first to arrive, else
    computed aside and added. */
-static int cnv__backward_input(cnv_net *net, cnv_node *node, int k)
+static int cnv__backward_input(cnv_net *net, cnv_node *node, int k, int downto)
 {
     cnv_node *input = &net->nodes[node->input[k]];
     const cnv_tensor *x = &input->out;
     cnv_tensor *dx = input->has_grad ? &net->spare : &input->grad;
+    if (net->frugal && !input->has_grad && node->input[k] != downto) cnv__lend(net, input);
     if (!cnv_tensor_resize(dx, x->n, x->c, x->h, x->w)) return 0;
     if (!cnv__backward_node(net, node, k, dx)) return 0;
     if (dx == &net->spare) return cnv_add_forward(&input->grad, dx, &input->grad);
@@ -5092,7 +5134,7 @@ static int cnv__backward_step(cnv_net *net, cnv_node *node, int downto)
     for (k = 0; k < node->inputs; k++) {
         int wanted = node->input[k] >= downto && net->nodes[node->input[k]].wanted;
         if (wanted || (net->training && norm)) /* a norm's parameters come along with its data */
-            if (!cnv__backward_input(net, node, k)) return 0;
+            if (!cnv__backward_input(net, node, k, downto)) return 0;
     }
     return 1;
 }
@@ -5110,7 +5152,10 @@ CNVDEF int cnv_backward(cnv_net *net, int downto)
     for (i = net->count - 1; ok && i > downto; i--) {
         ok = !net->nodes[i].has_grad || cnv__backward_step(net, &net->nodes[i], downto);
         if (!ok) cnv__blame(&net->nodes[i]);
+        cnv__give_back(net, &net->nodes[i]);
+        cnv__take_back(net, &net->nodes[i]);
     }
+    for (; i >= 0; i--) cnv__take_back(net, &net->nodes[i]); /* what a failure left */
     for (i = downto < 0 ? 0 : downto; ok && i < net->valid; i++)
         if (!net->nodes[i].has_grad && (i == downto || net->nodes[i].grad.data))
             ok = cnv_seed(net, i) != NULL; /* not reached: the objective does not depend on it */
@@ -5829,7 +5874,30 @@ static int cnv__load(cnv_net *net, const cnv_safetensors *file, cnv_safetensors 
     if (net->file != file || keep) net->file = keep;
     net->unused_tensors = found.unused;
     cnv_weights_changed(net);
+    net->loaded = net->version;
     return 1;
+}
+
+/* Lets go of the pages that hold nothing but a layer's mapped weights. They are still in the file;
+   what was written into them would be lost. (Not those of norms: training moves their statistics,
+   and tells nobody.) */
+static void cnv__give_back(const cnv_net *net, const cnv_node *node)
+{
+#if defined CNV__MMAP && defined MADV_DONTNEED
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    int i, layer = node->op == CNV_CONV2D || node->op == CNV_LINEAR;
+    if (!net->frugal || !layer || !net->file || !net->file->mapped) return;
+    for (i = 0; i < (net->version == net->loaded ? node->params : 0); i++) {
+        const cnv_tensor *value = &net->params[node->param[i]].value;
+        uintptr_t from = (uintptr_t)value->data, to = from + cnv_tensor_size(value) * sizeof(float);
+        uintptr_t map = (uintptr_t)net->file->map;
+        if (from < map || to > map + net->file->map_bytes) continue; /* a copy */
+        from = (from + page - 1) / page * page, to = to / page * page;
+        if (from < to) madvise((void *)from, (size_t)(to - from), MADV_DONTNEED);
+    }
+#else
+    (void)net, (void)node;
+#endif
 }
 
 CNVDEF int cnv_load_parsed(cnv_net *net, const cnv_safetensors *file)

@@ -79,13 +79,13 @@ static int activations_shown(const example *e, int i)
 /* The image and what the colours mean, and below them the mosaics. */
 static int activations_poster(const example *e, const cnv_tensor *highest, cnv_tensor *poster)
 {
-    int one = example_text(e, "layer", NULL) != NULL, columns = one ? 1 : 4, i, n = 0, x, y, ok;
+    int one = example_text(e, "layer", NULL) != NULL, across = one ? 1 : 4, i, n = 0, x, y, ok;
     int side = one ? 1100 : 320;
     cnv_tensor tile = {0};
     char text[128];
-    for (i = 0; i < e->net->count; i++) n += activations_shown(e, i);
-    ok = cnv_canvas(poster, 174 + (n + columns - 1) / columns * (side + 80),
-                    36 + columns * (side + 36), panel_white) &&
+    for (i = 0; i < e->net->count; i++) across += (n += activations_shown(e, i)) > across * across;
+    ok = cnv_canvas(poster, 174 + (n + across - 1) / across * (side + 80),
+                    36 + across * (side + 36), panel_white) &&
          cnv_resize(&e->image, 128, 128, &tile) && cnv_forward(e->net, &e->image, CNV_ALL);
     cnv_paste(poster, &tile, 36, 24);
     snprintf(text, sizeof text, "Activations for a \"%s\"", e->class_names[e->predicted]);
@@ -95,7 +95,7 @@ static int activations_poster(const example *e, const cnv_tensor *highest, cnv_t
     for (i = n = 0; ok && i < e->net->count; i++) {
         const cnv_node *node = &e->net->nodes[i];
         if (!activations_shown(e, i)) continue;
-        x = 36 + n % columns * (side + 36), y = 174 + n++ / columns * (side + 80);
+        x = 36 + n % across * (side + 36), y = 174 + n++ / across * (side + 80);
         ok = activations_mosaic(node, &highest[i], side, &tile, text);
         cnv_paste(poster, &tile, x, y + 44);
         cnv_text(poster, x, y + 22, 11, panel_gray, text);

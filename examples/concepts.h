@@ -59,9 +59,10 @@ static inline void concepts_folders(const example *e, int n, int m, concepts *c)
     const char *folder = example_text(e, "concept", NULL), *data = example_text(e, "data", NULL);
     cnv_tensor image = {0};
     int i;
+    if (!example_toys(e) && (!folder || !data))
+        example_fail(e, "this network does not know the drawn scenes: say --concept FOLDER of "
+                     "pictures with a concept, and --data FOLDER of pictures of its classes");
     if (!folder) example_fail(e, "pictures with a concept are missing: say --concept FOLDER");
-    if (!data && !example_toys(e))
-        example_fail(e, "this network knows no scenes: say --data FOLDER of its classes' pictures");
     c->count = 1, c->name[0] = "the concept";
     c->with[0].side = c->members.side = e->model->side;
     dataset_pictures(e, &c->with[0], folder);

@@ -104,7 +104,7 @@ static int filters_strip(const cnv_net *const *nets, int node, double *smoothnes
         const cnv_tensor *w = &nets[i]->params[nets[i]->nodes[node].param[0]].value;
         smoothness[i] = filters_smoothness(w);
         snprintf(smooth, sizeof smooth, ", smoothness %.2f", smoothness[i]);
-        snprintf(text, sizeof text, "%s: %d filters of %d x %d on %d channels%s",
+        snprintf(text, sizeof text, "%s: %d filters of %d x %d x %d%s",
                  nets[i]->nodes[node].name, w->n, w->h, w->w, w->c,
                  isnan(smoothness[i]) ? "" : smooth);
         ok = filters_sheet(w, &sheet) &&
@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "the filters of all convolutions", NULL, "");
     const cnv_net *nets[2] = {e.net, example_untrained(&e)};
-    cnv_tensor *strips = (cnv_tensor *)calloc((size_t)e.net->count + 2, sizeof *strips);
+    cnv_tensor *strips = (cnv_tensor *)calloc((size_t)e.net->count + 1, sizeof *strips);
     cnv_tensor picture = {0};
     double smoothness[2];
     int i, n = 0;
@@ -140,8 +140,8 @@ int main(int argc, char **argv)
                    smoothness[1], n > 1 || smoothness[0] > smoothness[1] + 0.2 ? ""
                    : "; train longer, or with weight decay");
     }
-    example_check(&e, cnv_canvas(&strips[n + 1], 14, 1, panel_white) &&
-                      panel_stack(strips, n + 2, &picture));
+    if (!n) example_fail(&e, "the network has no convolutions");
+    example_check(&e, panel_stack(strips, n + 1, &picture));
     example_save(&e, &picture);
     cnv_tensor_free(&picture), cnv_net_free((cnv_net *)nets[1]), free(strips), example_end(&e);
     return 0;

@@ -378,14 +378,25 @@ static inline int panel_mosaic(const cnv_tensor *maps, int side, cnv_tensor *squ
 
 /* ---- Long pictures ---- */
 
-/* Puts pictures of one width below each other, and frees them. */
+/* Puts pictures of one width below each other, and frees them: in one column, or if that would be
+   long, in several, so that the whole is about a square. The first stands above every column. */
 static inline int panel_stack(cnv_tensor *strips, int count, cnv_tensor *picture)
 {
-    int i, y = 0, ok;
-    for (i = 0; i < count; i++) y += strips[i].h;
-    ok = count > 0 && cnv_canvas(picture, y, strips[0].w, panel_white);
-    for (i = y = 0; i < count; y += strips[i++].h)
-        if (ok) cnv_paste(picture, &strips[i], 0, y);
+    int i, pass, x, y, ok = 1, columns = 1, total = 0, limit, high = 0, wide = strips[0].w;
+    for (i = 1; i < count; i++) total += strips[i].h;
+    while (2 * total > 3 * columns * columns * wide) columns++;
+    limit = strips[0].h + total / columns;
+    for (pass = 0; ok && pass < 2; pass++) { /* the first finds out how high the whole will be */
+        if (pass) ok = cnv_canvas(picture, high, columns * wide, panel_white);
+        for (i = 1, x = -wide, y = limit + 1; ok && i < count; y += strips[i++].h) {
+            if (y + strips[i].h / 2 > limit && x + wide < columns * wide) {
+                x += wide, y = strips[0].h;
+                if (pass) cnv_paste(picture, &strips[0], x, 0);
+            }
+            if (pass) cnv_paste(picture, &strips[i], x, y);
+            if (y + strips[i].h > high) high = y + strips[i].h;
+        }
+    }
     for (i = 0; i < count; i++) cnv_tensor_free(&strips[i]);
     return ok;
 }

@@ -868,7 +868,7 @@ static int zoo_pass(cnv_net *net, int out, const cnv_tensor *image, cnv_optimize
 }
 
 /* After the first iteration no more memory is asked for, whatever comes that is not larger. */
-static void check_allocations(void)
+static void check_allocations(int frugal)
 {
     cnv_net *net = cnv_net_new();
     cnv_tensor image = image_of(3, 3, 12, 10, 23);
@@ -877,6 +877,7 @@ static void check_allocations(void)
     int out = build_zoo(net), i;
     long calls;
     CHECK(out > 0 && cnv_init(net, 24), "%s", cnv_error());
+    net->frugal = frugal;
     CHECK(zoo_pass(net, out, &image, &adam), "%s", cnv_error());
     CHECK(zoo_pass(net, out, &image, NULL), "%s", cnv_error());
     calls = memory_calls;
@@ -895,13 +896,15 @@ static void check_allocations(void)
 /* The whole life of a network, as far as it gets; pixels: the gradient of its first pass; *stage
    says how far. */
 enum { UNBUILT, BUILT, PASSED };
-static int zoo_life(cnv_net **net, int *stage, const cnv_tensor *image, cnv_tensor *pixels)
+static int zoo_life(int frugal, cnv_net **net, int *stage, const cnv_tensor *image,
+                    cnv_tensor *pixels)
 {
     cnv_optimizer o = cnv_adam(1e-3, 0);
     int out;
     *net = cnv_net_new();
     *stage = UNBUILT;
     if (!*net) return 0;
+    (*net)->frugal = frugal;
     out = build_zoo(*net);
     if (out < 0 || !cnv_init(*net, 25)) return 0;
     *stage = BUILT;
@@ -913,24 +916,26 @@ static int zoo_life(cnv_net **net, int *stage, const cnv_tensor *image, cnv_tens
 
 /* Each single request fails in turn: there must be an error, no crash and no lost block, and the
    network must work as if nothing had been once there is memory again. */
-static void check_failing_memory(void)
+static void check_failing_memory(int frugal)
 {
     cnv_tensor image = image_of(2, 3, 6, 6, 26), pixels = copy_of(&image), after = copy_of(&image);
     long k, before = memory_live, failures = 0;
     cnv_net *net;
-    int stage, ok = zoo_life(&net, &stage, &image, &pixels);
+    int i, stage, ok = zoo_life(0, &net, &stage, &image, &pixels);
     CHECK(ok, "%s", cnv_error());
     cnv_net_free(net);
     for (k = 1;; k++) {
         int refused;
         cnv_use("nothing of that name");
         memory_fail_at = memory_calls + k;
-        ok = zoo_life(&net, &stage, &image, &after);
+        ok = zoo_life(frugal, &net, &stage, &image, &after);
         refused = memory_calls >= memory_fail_at;
         memory_fail_at = 0;
         if (refused && !ok) {
             failures++;
             CHECK(strstr(cnv_error(), "memory"), "request %ld: '%s'", k, cnv_error());
+            for (i = 0; net && i < net->count; i++)
+                CHECK(!net->nodes[i].borrowed, "request %ld: node %d borrows still", k, i);
             if (stage == PASSED) CHECK(cnv_init(net, 25), "%s", cnv_error()); /* undo the step */
             if (stage != UNBUILT) {
                 CHECK(zoo_pass(net, net->count - 1, &image, NULL), "%s", cnv_error());
@@ -979,6 +984,74 @@ static void check_failing_operators(void)
     cnv_tensor_free(&x), cnv_tensor_free(&w);
 }
 
+/* A frugal network's gradients are the same, to the last bit; they are left where they were asked
+   for and nowhere else, and the nodes share their memory. */
+static void check_borrowing(void)
+{
+    cnv_tensor image = image_of(2, 3, 8, 8, 28), pixels, inner;
+    sample_net s = build(0);
+    int i, turn, kept;
+    for (turn = 0; turn < 3; turn++) { /* the first: not frugal */
+        for (i = 0; i < (turn == 1 ? s.net->count : 0); i++) cnv_tensor_free(&s.net->nodes[i].grad);
+        s.net->frugal = turn > 0;
+        CHECK(cnv_forward(s.net, &image, CNV_ALL), "%s", cnv_error());
+        cnv_seed(s.net, s.logits)->data[1] = 1;
+        CHECK(cnv_backward(s.net, 0), "%s", cnv_error());
+        if (!turn) pixels = copy_of(&s.net->nodes[0].grad), inner = copy_of(&s.net->nodes[1].grad);
+        CHECK(same(&s.net->nodes[0].grad, &pixels), "pixels, turn %d", turn);
+        for (i = kept = 0; i < s.net->count; i++) kept += s.net->nodes[i].grad.data != NULL;
+        CHECK(kept == (turn ? 2 : s.net->count), "turn %d: %d gradients", turn, kept);
+    }
+    for (i = kept = 0; i < CNV_POOL; i++) kept += s.net->pool[i].data != NULL;
+    CHECK(kept > 1 && kept < 6, "%d at once, of %d nodes", kept, s.net->count);
+    CHECK(cnv_forward(s.net, &image, CNV_ALL), "%s", cnv_error());
+    cnv_seed(s.net, s.logits)->data[1] = 1;
+    CHECK(cnv_backward(s.net, 1) && same(&s.net->nodes[1].grad, &inner), "%s", cnv_error());
+    cnv_tensor_free(&image), cnv_tensor_free(&pixels), cnv_tensor_free(&inner);
+    cnv_net_free(s.net);
+}
+
+static cnv_net *mapped_net(const char *path)
+{
+    cnv_net *net = cnv_net_new();
+    int x = cnv_conv2d(net, cnv_input(net, 3), "conv", 512, 3, 1, 1);
+    x = cnv_linear(net, cnv_global_avg_pool(net, cnv_relu(net, x)), "fc", 512, 40);
+    CHECK(x > 0 && (path ? cnv_load(net, path) : cnv_init(net, 30)), "%s", cnv_error());
+    net->frugal = 1;
+    return net;
+}
+
+/* Whole pages of mapped weights go back as long as nobody has said that they changed: what was
+   written in secret is lost, and shows that they did. All else stays. */
+static void check_giving_back(void)
+{
+    const char *path = "build/network_test.safetensors";
+    cnv_tensor image = image_of(1, 3, 6, 6, 29);
+    cnv_net *net = mapped_net(NULL);
+    int told, node;
+    CHECK(cnv_save(net, path, NULL), "%s", cnv_error());
+    for (told = 0; told < 3; told++)
+        for (node = 1; node < 5; node += 3) { /* the convolution, the linear layer */
+            cnv_net *mapped = mapped_net(path);
+            cnv_real *value = &mapped->params[mapped->nodes[node].param[0]].value.data[5000];
+            int gone = 0;
+            CHECK(cnv_forward(mapped, &image, CNV_ALL), "%s", cnv_error());
+            *value = 1234;
+            if (told == 1) cnv_weights_changed(mapped);
+            if (told == 2) mapped->frugal = 0;
+            CHECK(cnv_forward(mapped, &image, CNV_ALL), "%s", cnv_error());
+#ifdef MADV_DONTNEED
+            gone = !told && mapped->file && mapped->file->mapped && sizeof(cnv_real) == 4;
+#endif
+            CHECK((*value != 1234) == gone, "node %d, told %d: %g", node, told, (double)*value);
+            CHECK(!gone || *value == net->params[net->nodes[node].param[0]].value.data[5000],
+                  "node %d: %g", node, (double)*value);
+            cnv_net_free(mapped);
+        }
+    remove(path);
+    cnv_tensor_free(&image), cnv_net_free(net);
+}
+
 int main(void)
 {
     find_instruction_sets();
@@ -1004,8 +1077,10 @@ int main(void)
     check_learning(cnv_sgd(0.05, 0.9, 1e-4));
     check_training_layers();
     check_init();
-    check_allocations();
-    check_failing_memory();
+    check_allocations(0), check_allocations(1);
+    check_failing_memory(0), check_failing_memory(1);
+    check_borrowing();
+    check_giving_back();
     check_failing_operators();
     CHECK(memory_live == 0, "%ld blocks were never freed", memory_live);
     return check_report();
