@@ -23,11 +23,11 @@ linked = set()  # what cells with a name in .c were compiled to
 def run(*command):
     result = subprocess.run(command, cwd=build, encoding="utf-8", errors="replace",
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    print(result.stdout, end="")
     if result.returncode:
         how = (f"crashed: {signal.strsignal(-result.returncode)}" if result.returncode < 0
                else f"failed with exit status {result.returncode}")
-        raise UsageError(f"{Path(command[0]).name} {how}")
+        raise UsageError(f"{Path(command[0]).name} {how}\n{result.stdout}")
+    print(result.stdout, end="")
 
 
 def c(line, cell):
