@@ -60,7 +60,7 @@ build/parity: tests/parity/parity.c build/cnnvis.o tests/check.h $(wildcard exam
 build/make_gallery: examples/gallery.c cnnvis.h | build
 	$(COMPILE)
 
-gallery: build/make_gallery $(PROGRAMS) | build/gallery
+gallery: build/make_gallery $(PROGRAMS) | build/gallery build/notebooks
 	build/make_gallery $(notdir $(PROGRAMS))
 thumbs: gallery
 	build/make_gallery --thumbs $(notdir $(PROGRAMS))

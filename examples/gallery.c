@@ -337,7 +337,7 @@ static void put_section(FILE *page, const exhibit *e)
             e->seconds);
 }
 
-/* Links to the notebooks, if `make notebooks` has made pages of them. */
+/* Links to the notebooks' pages. Where `make notebooks` has not made one, a note is put. */
 static void put_notebooks(FILE *page)
 {
     static const char *const notebooks[][2] = {
@@ -349,17 +349,18 @@ static void put_notebooks(FILE *page)
         {"6_from_loops_to_simd", "From seven loops to SIMD"},
     };
     char path[160];
-    int i, any = 0;
+    int i;
     for (i = 0; i < (int)(sizeof notebooks / sizeof *notebooks); i++) {
-        FILE *there;
+        FILE *file;
         snprintf(path, sizeof path, "build/notebooks/%s.html", notebooks[i][0]);
-        if (!(there = fopen(path, "r"))) continue;
-        fclose(there);
-        fputs(any++ ? ", " : "<p class=\"lead\">Notebooks: ", page);
+        if ((file = fopen(path, "r")) == NULL && (file = fopen(path, "w")) != NULL)
+            fputs("<p>This page appears here after <code>make notebooks</code>.</p>\n", file);
+        if (file) fclose(file);
+        fputs(i ? ", " : "<p class=\"lead\">Notebooks: ", page);
         put_between(page, "<a href=\"../notebooks/", notebooks[i][0], ".html\">");
         put_between(page, "", notebooks[i][1], "</a>");
     }
-    if (any) fputs(".</p>\n", page);
+    fputs(".</p>\n", page);
 }
 
 /* The first slide: what all this is, and a card for each technique. */

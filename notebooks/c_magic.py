@@ -1,6 +1,5 @@
 """%%c makes a notebook's cell a C program: compiles and runs it, and shows every PNG it writes.
 
-    %load_ext c_magic                 once, in the first cell
     %%c                               compile this cell with cc -O2, run it
     %%c --args "--seed 7"             ... with arguments
     %%c --flags "-O3 -fopenmp"        ... with more flags for the compiler
@@ -18,37 +17,38 @@ from IPython.core.error import UsageError
 from IPython.display import Image, display
 
 build = Path(__file__).resolve().parent.parent / "build"
-linked = []  # what cells with a name in .c were compiled to
+linked = set()  # what cells with a name in .c were compiled to
 
 
 def run(*command):
     result = subprocess.run(command, cwd=build, encoding="utf-8", errors="replace",
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    print(result.stdout, end="")
-    what = Path(command[0]).name
-    if result.returncode < 0:
-        raise UsageError(f"{what} crashed: {signal.strsignal(-result.returncode)}")
     if result.returncode:
-        raise UsageError(f"{what} failed with exit status {result.returncode}")
+        how = (f"crashed: {signal.strsignal(-result.returncode)}" if result.returncode < 0
+               else f"failed with exit status {result.returncode}")
+        raise UsageError(f"{Path(command[0]).name} {how}\n{result.stdout}")
+    print(result.stdout, end="")
 
 
 def c(line, cell):
     words = shlex.split(line)
     options = dict(zip(words[::2], words[1::2]))
     if len(words) % 2 or not {"--name", "--flags", "--args"}.issuperset(options):
-        raise UsageError("%%c has the options --name FILE, --flags \"...\" and --args \"...\"")
-    kept = "--name" in options
+        raise UsageError("%%c has the options --name FILE, --flags '...' and --args '...'")
     source = Path(options.get("--name", "cell.c")).name
     build.mkdir(exist_ok=True)
-    (build / source).write_text(f'#line 2 "{source}"\n{cell}', encoding="utf-8")  # line 1: the %%c
+    once = "#pragma once" if source.endswith(".h") else ""  # takes the place of the line %%c
+    (build / source).write_text(f"{once}\n{cell}", encoding="utf-8")
+    flags = shlex.split(options.get("--flags", ""))
     compile = [*shlex.split(os.environ.get("CC", "cc")), "-O2", "-Wall", "-Wno-unused-function",
-               "-I/opt/homebrew/include", source, *shlex.split(options.get("--flags", ""))]
-    if kept and source.endswith(".c"):
-        made = source[:-2] + ".o"
-        run(*compile, "-c", "-o", made)
-        linked[:] = [o for o in linked if o != made] + [made]
-    elif not kept:
-        run(*compile, *linked, "-o", "cell", "-lm")
+               "-Wno-unused-variable", "-I/opt/homebrew/include"]
+    if once:  # compiled with what includes it: now only look for errors
+        run(*compile, *flags, "-fsyntax-only", "-include", source, "-x", "c", os.devnull)
+    elif "--name" in options:
+        linked.add(Path(source).with_suffix(".o").name)
+        run(*compile, source, *flags, "-c")
+    else:
+        run(*compile, source, *linked, "-o", "cell", *flags, "-lm")
         before = {png: png.stat().st_mtime_ns for png in build.glob("*.png")}
         run("./cell", *shlex.split(options.get("--args", "")))
         for png in sorted(build.glob("*.png"), key=lambda png: png.stat().st_mtime_ns):
