@@ -68,6 +68,8 @@ train: build/train
 	build/train --weights examples/data/toynet.safetensors --out build/train.png
 	build/train --net smallnet --bias marker --weights examples/data/biased.safetensors \
 		--out build/biased.png
+	build/train --net smallnet --seed 2 --weights examples/data/second.safetensors \
+		--out build/second.png
 	build/train --net robustnet --robust 7 --from examples/data/toynet.safetensors --seed 2 \
 		--rate 0.002 --scenes 15000 --images 72000 \
 		--weights examples/data/robust.safetensors --out build/robust.png

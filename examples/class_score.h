@@ -1,7 +1,8 @@
 /* class_score.h: how sure a network is of pictures that were made for its classes: as they are,
    shifted, and of noise in their place.
 
-       class_score_of(&e, &pictures, 0, 4, -1, &score)  // score.mean, .least, .next
+       example robust = class_score_network(&e, "robustnet", "robust.safetensors");
+       class_score_of(&robust, &pictures, 0, 4, &score)  // score.mean, .least, .next
        class_score_noise(&pictures, &noise)                                                     */
 #ifndef CLASS_SCORE_H
 #define CLASS_SCORE_H
@@ -13,21 +14,31 @@
 #pragma GCC optimize("Og")
 #endif
 
+/* The same program on another network that comes along. Afterwards cnv_net_free(it.net). */
+static inline example class_score_network(const example *e, const char *net, const char *weights)
+{
+    example other = *e;
+    other.model = model_find(net), other.net = cnv_net_new(), other.classes = TOY_CLASSES;
+    example_check(e, other.net != NULL);
+    other.logits = other.model->build(other.net, TOY_CLASSES);
+    example_check(e, other.logits >= 0 && cnv_load(other.net, example_data(weights)));
+    return other;
+}
+
 /* P of each picture's own class, the mean and the least, and of the class after it, the mean. */
 typedef struct {
     double mean, least, next;
 } class_score;
 
 /* Of pictures of the classes from `first` on; eight times, shifted at random by up to so many
-   pixels, or, with a shift of 0, once. The class `but` does not count (-1: all do). */
+   pixels, or, with a shift of 0, once. */
 static inline int class_score_of(const example *e, const cnv_tensor *pictures, int first, int shift,
-                                 int but, class_score *score)
+                                 class_score *score)
 {
     cnv_tensor shifted = {0}, p = {0};
     cnv_rng rng = cnv_rng_seed(e->seed + 1000);
     double map[4] = {1, 0, 0, 0};
     int i, n = pictures->n, draws = shift ? 8 : 1, draw, ok = cnv_tensor_copy(pictures, &shifted);
-    int counted = but >= first && but < first + n ? n - 1 : n;
     score->mean = score->next = 0, score->least = 1;
     for (draw = 0; ok && draw < draws; draw++) {
         cnv_tensor_fill(&shifted, 0);
@@ -41,9 +52,8 @@ static inline int class_score_of(const example *e, const cnv_tensor *pictures, i
              cnv_softmax_forward(&e->net->nodes[e->logits].out, &p);
         for (i = 0; ok && i < n; i++) {
             double own = (double)p.data[i * p.c + first + i];
-            if (first + i == but) continue;
-            score->mean += own / (counted * draws), score->least = fmin(score->least, own);
-            score->next += (double)p.data[i * p.c + (first + i + 1) % p.c] / (counted * draws);
+            score->mean += own / (n * draws), score->least = fmin(score->least, own);
+            score->next += (double)p.data[i * p.c + (first + i + 1) % p.c] / (n * draws);
         }
     }
     cnv_tensor_free(&shifted), cnv_tensor_free(&p);

@@ -6,7 +6,8 @@
    a gradient that is there anyway: Shafahi et al.: Adversarial Training for Free, 2019)
 
        robust_push(&net->nodes[0].grad, &clean, 7, &images);       // after cnv_backward(net, 0)
-       example robust = robust_network(&e);        // the one that comes along, made from toynet:
+
+   examples/data/robust.safetensors comes along, made from toynet:
 
        build/train --net robustnet --robust 7 --from examples/data/toynet.safetensors --seed 2 \
            --rate 0.002 --scenes 15000 --images 72000 --weights examples/data/robust.safetensors  */
@@ -50,19 +51,6 @@ static inline void robust_push(const cnv_tensor *slope, const cnv_tensor *clean,
         for (i = 0; i < size; i++)
             x[i] = fminf(1, fmaxf(0, from[i] + (float)keep * (x[i] - from[i])));
     }
-}
-
-/* The same program on the robust network. Afterwards cnv_net_free(it.net). */
-static inline example robust_network(const example *e)
-{
-    example robust = *e;
-    robust.model = model_find("robustnet"), robust.net = cnv_net_new();
-    robust.classes = TOY_CLASSES;
-    example_check(e, robust.net != NULL);
-    robust.logits = robust.model->build(robust.net, TOY_CLASSES);
-    example_check(e, robust.logits >= 0 &&
-                     cnv_load(robust.net, example_data("robust.safetensors")));
-    return robust;
 }
 
 #if defined __GNUC__ && !defined __clang__
