@@ -5,9 +5,8 @@
    Formula    V ~ A B, nothing negative: V [C,P] the feature maps, A [C,G] the groups, B [G,P] where
               attribution of place p: sum over c of dS/dV(c,p) V(c,p), S the logit of a class;
               effect of group g: sum over c, p of dS/dV(c,p) A(c,g) B(g,p)
-   Paper      Olah, Satyanarayan, Johnson, Carter, Schubert, Ye, Mordvintsev: The Building Blocks of
-              Interpretability (2018); Lee, Seung: Algorithms for Non-negative Matrix Factorization
-              (2001)
+   Paper      Olah and others: The Building Blocks of Interpretability (2018); Lee, Seung:
+              Algorithms for Non-negative Matrix Factorization (2001)
    Look for   Groups that lie on parts of the object, sometimes one on the background, each with the
               picture that was made for it. Some speak for the next best class as well, others are
               what decides. A, B, C, D, the semantic dictionary: which channels fire most at four
