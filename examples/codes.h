@@ -75,10 +75,10 @@ static inline void codes_read(const example *e, codes *c)
     const cnv_node *node = &e->net->nodes[c->node];
     cnv_tensor images = {0};
     double start = example_seconds();
-    int i, batch = 1 + 64 * 64 * 64 / (c->d.side * c->d.side); /* every layer keeps its own */
+    int i;
     example_check(e, cnv_tensor_resize(&c->x, c->d.n, node->channels, 1, 1));
     for (i = 0; i < c->d.n; i += images.n) {
-        dataset_batch(e, &c->d, i, batch, &images);
+        dataset_batch(e, &c->d, i, dataset_lot(&c->d), &images);
         example_check(e, cnv_forward(e->net, &images, c->node));
         codes_means(&node->out, cnv_tensor_image(&c->x, i).data);
         example_progress("coding  ", i + images.n, c->d.n, start);

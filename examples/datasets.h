@@ -297,14 +297,21 @@ static inline void dataset_pick(const dataset *d, const int *index, int count, c
     }
 }
 
+/* How many pictures to run at once: fewer if they are large, for every layer keeps its own. */
+static inline int dataset_lot(const dataset *d)
+{
+    int lot = 64 * 64 * 64 / (d->side * d->side);
+    return lot < 1 ? 1 : lot < 64 ? lot : 64;
+}
+
 /* The share of the pictures from `first` up to `end` that the network gets right. */
 static inline double dataset_accuracy(const example *e, const dataset *d, int first, int end)
 {
     cnv_tensor images = {0};
-    int i, k, right = 0;
+    int i, k, right = 0, lot = dataset_lot(d);
     e->net->training = 0;
     for (i = first; i < end; i += images.n) {
-        dataset_batch(e, d, i, end - i < 64 ? end - i : 64, &images);
+        dataset_batch(e, d, i, end - i < lot ? end - i : lot, &images);
         example_check(e, cnv_forward(e->net, &images, CNV_ALL));
         for (k = 0; k < images.n; k++) right += example_answer(e, k) == d->labels[i + k];
     }
@@ -320,7 +327,7 @@ static inline void dataset_codes(const example *e, const dataset *d, int node, c
     double start = example_seconds();
     int i;
     for (i = 0; i < d->n; i += images.n) {
-        dataset_batch(e, d, i, 64, &images);
+        dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, cnv_forward(e->net, &images, node) &&
                          (i || cnv_tensor_resize(codes, d->n, out->c, out->h, out->w)));
         memcpy(cnv_tensor_image(codes, i).data, out->data, cnv_tensor_size(out) * sizeof(float));

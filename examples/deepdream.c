@@ -23,7 +23,8 @@
 
 typedef struct {
     int octaves, steps;         /* sizes of the picture; steps at each */
-    double scale;               /* between octaves; those below 32 pixels are left out */
+    double scale;               /* between octaves; left out: below 32 pixels, or what the layer
+                                   allows */
     double back;                /* the share by which the dream draws back to the picture */
 } dream_options;
 static const dream_options dream_standard = {6, 10, 1.4, 0.02};
@@ -38,8 +39,8 @@ static int deepdream(ascent *a, const cnv_tensor *image, const dream_options *o)
     for (octave = o->octaves - 1; ok && octave >= 0; octave--) {
         double shrink = pow(o->scale, octave);
         int h = (int)(image->h / shrink + 0.5), w = (int)(image->w / shrink + 0.5);
-        if (octave && (h < 32 || w < 32)) continue;
         ok = cnv_resize(image, h, w, &base) && cnv_tensor_copy(&base, &start);
+        if (ok && octave && (h < 32 || w < 32 || !cnv_forward(a->net, &base, a->upto))) continue;
         if (ok && detail.data) ok = cnv_resize(&detail, h, w, &a->z);
         if (ok && detail.data) cnv_add_scaled(1, &a->z, &start);
         ok = ok && ascent_from(a, &start);

@@ -58,8 +58,8 @@ static dissection_unit *dissection(const example *e, const dataset *d, int node,
     units_quantiles(e, d, node, 0.005, threshold.data);
     for (k = 0; k < n; k++) unit[k].threshold = (double)threshold.data[k];
     for (i = 0; i < d->n; i++) {
-        int at = (i + shift) % d->n, batch = i % 64;
-        if (!batch) dataset_batch(e, d, i, 64, &images);
+        int at = (i + shift) % d->n, batch = i % dataset_lot(d);
+        if (!batch) dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, batch || cnv_forward(e->net, &images, node));
         for (k = 0; k <= n; k++) {
             map = k < n ? cnv_tensor_channel(&e->net->nodes[node].out, batch, k)

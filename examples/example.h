@@ -385,6 +385,21 @@ static inline int example_square(const example *e, const cnv_tensor *picture, in
     return ok;
 }
 
+/* Ends the program if a layer gave out what is no number: then a weight is none. */
+static inline void example_finite(const example *e)
+{
+    int i;
+    for (i = 0; i < e->net->valid; i++) {
+        const cnv_tensor *out = &e->net->nodes[i].out;
+        size_t k, size = cnv_tensor_size(out);
+        for (k = 0; k < size; k++)
+            if (!(fabsf(out->data[k]) < HUGE_VALF))
+                example_fail(e, "%s \"%s\" gives out %g: the weights are broken",
+                             cnv_op_name(e->net->nodes[i].op), e->net->nodes[i].name,
+                             (double)out->data[k]);
+    }
+}
+
 /* --image, or else the first scene from --seed on that the network gets right. */
 static inline void example_picture(example *e)
 {
@@ -395,7 +410,7 @@ static inline void example_picture(example *e)
         example_check(e, cnv_image_load(path, &picture) &&
                          example_square(e, &picture, side, &e->image) &&
                          cnv_forward(e->net, &e->image, CNV_ALL));
-        cnv_tensor_free(&picture);
+        cnv_tensor_free(&picture), example_finite(e);
         e->predicted = example_answer(e, 0);
         return;
     }
@@ -405,7 +420,7 @@ static inline void example_picture(example *e)
             continue;
         example_check(e, cnv_tensor_resize(&e->image, 1, 3, side, side));
         toy_render(&e->scene, side, e->image.data, side == TOY_SIDE ? e->mask : NULL, NULL);
-        example_check(e, cnv_forward(e->net, &e->image, CNV_ALL));
+        example_check(e, cnv_forward(e->net, &e->image, CNV_ALL)), example_finite(e);
         e->predicted = example_answer(e, 0);
         e->has_scene = side == TOY_SIDE;
         if (e->predicted == e->scene.class_id || !example_toys(e)) break;

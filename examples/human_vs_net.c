@@ -39,7 +39,7 @@ static void play(const example *e, const dataset *d, int level, score_table *tab
     cnv_tensor images = {0}, blurred = {0};
     int i, k;
     for (i = 0; i < d->n; i += images.n) {
-        dataset_batch(e, d, i, 64, &images);
+        dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, degrade(&images, level, &blurred) &&
                          cnv_forward(e->net, &blurred, e->logits));
         for (k = 0; k < images.n; k++) score_answer(table, d->labels[i + k], example_answer(e, k));

@@ -31,7 +31,7 @@ static void random_directions(const example *e, const dataset *d, int node,
     int i;
     *u = units_new(e, directions->n, DIRECTIONS_TOP);
     for (i = 0; i < d->n; i += images.n) {
-        dataset_batch(e, d, i, 64, &images);
+        dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, cnv_forward(e->net, &images, node) &&
                          cnv_conv2d_forward(&e->net->nodes[node].out, directions, NULL, &point, 1,
                                             &along, NULL)); /* <phi(x), v> at each place */

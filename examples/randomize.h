@@ -1,7 +1,7 @@
 /* randomize.h: a network forgets what it has learned, layer by layer from the top.
 
        n = randomize_layers(e.net, e.logits, layer, 7);
-       for (k = 0; k < n; k++) { randomize_from(e.net, layer[k], seed); ... }
+       for (k = 0; k < n; k++) { randomize_from(e.net, random, layer[k]); ... }
        cnv_load_parsed(e.net, e.file);                       // and remembers                    */
 #ifndef RANDOMIZE_H
 #define RANDOMIZE_H
@@ -23,22 +23,17 @@ static inline int randomize_layers(const cnv_net *net, int logits, int *layer, i
     return k;
 }
 
-/* Draws the weights of a node and of all nodes above it anew; those below stay. The same seed gives
-   the same weights, so that going further down keeps what is random already. */
-static inline int randomize_from(cnv_net *net, int node, unsigned long long seed)
+/* Gives a node and all nodes above it the weights they have in `random`, the same network drawn by
+   cnv_init; those below stay. Going further down keeps what is random already. */
+static inline int randomize_from(cnv_net *net, const cnv_net *random, int node)
 {
-    cnv_tensor *kept = (cnv_tensor *)calloc((size_t)net->param_count + 1, sizeof *kept);
-    int i, k, ok = kept != NULL;
-    for (i = 0; ok && i < net->param_count; i++)
-        ok = cnv_tensor_copy(&net->params[i].value, &kept[i]);
-    ok = ok && cnv_init(net, seed);
-    for (i = 0; ok && i < node; i++)
+    int i, k, ok = 1;
+    for (i = node; i < net->count; i++)
         for (k = 0; ok && k < net->nodes[i].params; k++) {
             int p = net->nodes[i].param[k];
-            ok = cnv_tensor_copy(&kept[p], &net->params[p].value);
+            ok = cnv_tensor_copy(&random->params[p].value, &net->params[p].value);
         }
-    for (i = 0; kept && i < net->param_count; i++) cnv_tensor_free(&kept[i]);
-    free(kept), cnv_weights_changed(net);
+    cnv_weights_changed(net);
     return ok;
 }
 

@@ -56,17 +56,19 @@ static int sanity_step(const example *e, sanity *s, int r, int k)
 /* The cascade, DRAWS times with other random weights. */
 static int sanity_check(const example *e, sanity *s)
 {
+    cnv_net *random = example_untrained(e);
     double start = example_seconds();
     int k, r, ok = 1;
     for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, 0);
     for (k = 0; ok && k < DRAWS * s->layers; k++) {
         int down = k % s->layers, draw = DRAWS - 1 - k / s->layers; /* the first is shown */
-        ok = (down || cnv_load_parsed(e->net, e->file)) &&
-             randomize_from(e->net, s->layer[down], e->seed * DRAWS + (unsigned)draw);
+        ok = (down || (cnv_load_parsed(e->net, e->file) &&
+                       cnv_init(random, e->seed * DRAWS + (unsigned)draw))) &&
+             randomize_from(e->net, random, s->layer[down]);
         for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, down + 1);
         example_progress("forgetting", k + 1, DRAWS * s->layers, start);
     }
-    return ok && cnv_load_parsed(e->net, e->file);
+    return cnv_net_free(random), ok && cnv_load_parsed(e->net, e->file);
 }
 
 #ifndef EXAMPLE_NO_MAIN
@@ -103,12 +105,10 @@ static int sanity_picture(const example *e, const sanity *s, cnv_tensor *sheet)
     for (k = 0; ok && k < s->methods.rows; k++)
         ok = tile_row(sheet, TOP + k * TILE_STEP, sanity_colors[k], s->methods.row[k].name,
                       &s->after[k], s->layers + 1);
-    for (k = 0; ok && k < 2; k++) {
-        ok = sanity_plot(s, k, &plot);
-        if (ok) cnv_paste(sheet, &plot, right, TOP - 30 + k * plot.h);
-    }
-    cnv_tensor_free(&plot);
-    return ok;
+    for (k = 0; ok && k < 2; k++)
+        if ((ok = sanity_plot(s, k, &plot)) != 0)
+            cnv_paste(sheet, &plot, right, TOP - 30 + k * plot.h);
+    return cnv_tensor_free(&plot), ok;
 }
 
 /* Rank correlations; and how like the picture's details, the last row, its map is. */

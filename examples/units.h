@@ -91,7 +91,7 @@ static inline void units_search(const example *e, const dataset *d, const int *n
         if (node[k] > last) last = node[k];
     }
     for (i = 0; i < d->n; i += images.n) {
-        dataset_batch(e, d, i, 64, &images);
+        dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, cnv_forward(e->net, &images, last));
         for (k = 0; k < nodes; k++) units_see(&u[k], &e->net->nodes[node[k]].out, i);
         example_progress("searching", i + images.n, d->n, start);
@@ -215,7 +215,7 @@ static inline void units_quantiles(const example *e, const dataset *d, int node,
     cnv_rng rng = cnv_rng_seed(e->seed);
     cnv_tensor images = {0};
     for (i = 0; i < d->n; i += images.n) {
-        dataset_batch(e, d, i, 64, &images);
+        dataset_batch(e, d, i, dataset_lot(d), &images);
         example_check(e, cnv_forward(e->net, &images, node));
         if (!i) { /* now the maps have a size */
             plane = out->h * out->w, each = 20000 / d->n < plane ? 20000 / d->n + 1 : plane;

@@ -227,7 +227,7 @@ class Kinks:
         y = Kinks.pool(x, k, s, p, dilation, ceil_mode, **other)
         if Kinks.mode == "settle":
             wide = F.pad(x, (p, p + s * ceil_mode) * 2, value=-math.inf)
-            least = (y - Kinks.margin * x.std()).clamp(min=1e-30)
+            least = (y - Kinks.margin * x[x.isfinite()].std()).clamp(min=1e-30) # padding: -inf
             for i in range(k * k): # the very same number: it comes from one place, by two ways
                 corner = wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
                 if ((corner >= least) & (corner < y)).any(): raise Tie
