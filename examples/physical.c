@@ -36,8 +36,8 @@ static int physical(const example *e, const cnv_tensor *clean, int target,
     a.method = ASCENT_SIGN, a.momentum = set->shots ? 0.8 : 0;
     a.around = &copies, a.reach = set->eps / 255.0;
     if (set->shots) a.view = camera_view, a.camera = &c, a.together = 1;
-    for (i = 0; ok && i < set->steps; i++) { /* ever smaller steps, on average 2.5 eps / steps */
-        a.rate = 5 * a.reach / set->steps * (1 - (double)i / set->steps);
+    for (i = 0; ok && i < set->steps; i++) { /* ever smaller steps, of 5 eps in all */
+        a.rate = 10 * a.reach / set->steps * (1 - (double)i / set->steps);
         ok = ascent_step(&a);
     }
     one = cnv_tensor_image(&a.z, 0);
