@@ -373,6 +373,7 @@ static void check_add(shape s, cnv_rng *rng)
     guarded a = filled(s, fill_integers, rng), b = filled(s, fill_integers, rng), y = output(s);
     ref_tensor want = ref_copy(&a.t);
     size_t i, size = ref_size(&want);
+    double dot = 0;
     for (i = 0; i < size; i++) want.data[i] += (double)b.t.data[i];
     CHECK(cnv_add_forward(&a.t, &b.t, &y.t), "%s", cnv_error());
     judge(name_of("add", s), &y, &want, NULL, 0);
@@ -386,6 +387,14 @@ static void check_add(shape s, cnv_rng *rng)
     for (i = 0; i < size; i++) want.data[i] = 2 * (double)a.t.data[i];
     CHECK(cnv_add_forward(&a.t, &a.t, &y.t), "%s", cnv_error());
     judge(name_of("add to itself", s), &y, &want, NULL, 0);
+    for (i = 0; i < size; i++) {
+        want.data[i] -= 3 * (double)b.t.data[i];
+        dot += (double)a.t.data[i] * (double)b.t.data[i];
+    }
+    cnv_add_scaled(-3, &b.t, &y.t);
+    judge(name_of("add scaled", s), &y, &want, NULL, 0);
+    CHECK(cnv_dot(&a.t, &b.t) == dot, "%s: %g, by definition %g", name_of("dot", s),
+          cnv_dot(&a.t, &b.t), dot);
     scratch_free();
 }
 
