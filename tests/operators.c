@@ -398,6 +398,16 @@ static void check_add(shape s, cnv_rng *rng)
     scratch_free();
 }
 
+/* More numbers than go through a kernel at a time */
+static void check_long_dot(void)
+{
+    cnv_tensor x = {0};
+    CHECK(cnv_tensor_resize(&x, 1, 1, 200, 250), "%s", cnv_error());
+    cnv_tensor_fill(&x, 2);
+    CHECK(cnv_dot(&x, &x) == 200000, "%g", cnv_dot(&x, &x));
+    cnv_tensor_free(&x);
+}
+
 /* ---- Normalization ---- */
 
 /* Channel parameters in double, for the reference, and as tensors for the library. */
@@ -1030,6 +1040,7 @@ int main(void)
         check_uniform_pools();
         sweep();
         check_curve_ends();
+        check_long_dot();
     }
     return check_report();
 }
