@@ -374,6 +374,7 @@ static void check_add(shape s, cnv_rng *rng)
     guarded a = filled(s, fill_integers, rng), b = filled(s, fill_integers, rng), y = output(s);
     ref_tensor want = ref_copy(&a.t);
     size_t i, size = ref_size(&want);
+    double dot = 0;
     for (i = 0; i < size; i++) want.data[i] += (double)b.t.data[i];
     CHECK(cnv_add_forward(&a.t, &b.t, &y.t), "%s", cnv_error());
     judge(name_of("add", s), &y, &want, NULL, 0);
@@ -387,7 +388,25 @@ static void check_add(shape s, cnv_rng *rng)
     for (i = 0; i < size; i++) want.data[i] = 2 * (double)a.t.data[i];
     CHECK(cnv_add_forward(&a.t, &a.t, &y.t), "%s", cnv_error());
     judge(name_of("add to itself", s), &y, &want, NULL, 0);
+    for (i = 0; i < size; i++) {
+        want.data[i] -= 3 * (double)b.t.data[i];
+        dot += (double)a.t.data[i] * (double)b.t.data[i];
+    }
+    cnv_add_scaled(-3, &b.t, &y.t);
+    judge(name_of("add scaled", s), &y, &want, NULL, 0);
+    CHECK(cnv_dot(&a.t, &b.t) == dot, "%s: %g, by definition %g", name_of("dot", s),
+          cnv_dot(&a.t, &b.t), dot);
     scratch_free();
+}
+
+/* More numbers than go through a kernel at a time */
+static void check_long_dot(void)
+{
+    cnv_tensor x = {0};
+    CHECK(cnv_tensor_resize(&x, 1, 1, 200, 250), "%s", cnv_error());
+    cnv_tensor_fill(&x, 2);
+    CHECK(cnv_dot(&x, &x) == 200000, "%g", cnv_dot(&x, &x));
+    cnv_tensor_free(&x);
 }
 
 /* ---- Normalization ---- */
@@ -1022,6 +1041,7 @@ int main(void)
         check_uniform_pools();
         sweep();
         check_curve_ends();
+        check_long_dot();
     }
     return check_report();
 }
