@@ -117,7 +117,7 @@ static void compare_picture(const example *e, const example *cheat, truth_table 
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "all heatmaps of a picture, and scores", NULL, "scenes");
-    int scenes = (int)example_number(&e, "scenes", 100, 0, 100000);
+    int scenes = (int)example_number(&e, "scenes", 200, 0, 100000);
     example cheat = biased_network(&e);
     toy_options cars = biased_cars();
     method_settings settings[2];

@@ -9,7 +9,7 @@
    Look for   Neighbours in the codes show the same thing in other colours and other places, with
               no pixel in common; neighbours in the pixels stand before the same background.
    Measured   precision at 5 (share of the nearest that are of the query's class) >= .9 in the codes
-              of all 1600 pictures, beside the pixels', an untrained network's, and chance
+              of all 2000 pictures, beside the pixels', an untrained network's, and chance
 
        cc -O2 -fopenmp examples/nearest.c -o build/nearest -lm && build/nearest --class fish     */
 #include "codes.h"
@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "nearest neighbours in the codes and in the pixels", NULL,
                               "data,images");
-    codes c = codes_of(&e, 1600);
+    codes c = codes_of(&e, 2000);
     cnv_tensor pixels = {0}, picture = {0};
     example_check(&e, codes_pixels(&c.d, &pixels) &&
                       nearest_picture(&c, &pixels, e.seed, &picture));

@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "a grey square slides over the picture", NULL,
                               "square,steps,scenes");
-    int side = e.image.w, scenes = (int)example_number(&e, "scenes", 100, 0, 100000);
+    int side = e.image.w, scenes = (int)example_number(&e, "scenes", 200, 0, 100000);
     occlusion_setting set = {(int)example_number(&e, "square", side / 4, 0, side),
                              (int)example_number(&e, "steps", 16, 1, side), e.layer};
     occlusion_maps maps = {0, 0, {0}};

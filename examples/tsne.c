@@ -129,7 +129,7 @@ static int tsne(const cnv_tensor *p, int steps, uint64_t seed, cnv_tensor *y)
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "t-SNE", NULL, "data,images,perplexity,steps");
-    codes c = codes_of(&e, 1600); /* 40 x 40 */
+    codes c = codes_of(&e, 2025); /* 45 x 45 */
     double perplexity = example_number(&e, "perplexity", fmin(30, c.d.n / 4), 2, c.d.n / 2);
     int steps = (int)example_number(&e, "steps", 1000, 1, 1e6);
     cnv_tensor d2 = {0}, p = {0}, y = {0}, dealt = {0}, picture = {0};

@@ -129,7 +129,7 @@ static int umap_lines(cnv_tensor *picture, const codes *c, const cnv_tensor *w, 
 int main(int argc, char **argv)
 {
     example e = example_begin(argc, argv, "UMAP", NULL, "data,images,neighbours,epochs");
-    codes c = codes_of(&e, 1600);
+    codes c = codes_of(&e, 2000);
     int k = (int)example_number(&e, "neighbours", 15, 3, CODES_LEAST);
     int epochs = (int)example_number(&e, "epochs", 500, 1, 1e6);
     cnv_tensor d2 = {0}, w = {0}, y = {0}, picture = {0};

@@ -156,8 +156,8 @@ static void check_second(const example *second, const class_style *style,
     CHECK(class_score_noise(pictures, &noise) &&
           class_score_of(second, pictures, 0, 0, &other) &&
           class_score_of(second, &noise, 0, 0, &chance), "%s", cnv_error());
-    printf("%s: to the second network P >= %.3f, mean %.3f; of noise %.3f, of the next class "
-           "%.3f\n", style->name, other.least, other.mean, chance.mean, other.next);
+    printf("%s: to the second network P >= %.3f, mean %.3f; of noise %.3f, next class %.3f\n",
+           style->name, other.least, other.mean, chance.mean, other.next);
     CHECK(other.least >= 0.5, "%s: to the second network, the least P is %g", style->name,
           other.least);
     CHECK(chance.mean < 0.2 && other.next < 0.05, "%s: of noise, P is %g, of the next class %g",
