@@ -2915,7 +2915,8 @@ static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
 {
     const cnv__conv *conv = w->conv;
     int blocks = cnv__winograd_blocks(w), threads = cnv__threads(), i;
-    int sharers = blocks >= threads ? threads : 1; /* few blocks are shared from within */
+    int small = 36.0 * w->total * conv->c * conv->k < 3e6; /* not worth sharing */
+    int sharers = blocks >= threads && !small ? threads : 1; /* few blocks are shared from within */
     size_t memory = 36 * (w->v_step + w->m_step);
     for (i = 0; w->keep && fresh && i < conv->k; i += CNV__FILTERS)
         cnv__winograd_pack(w, i, conv->k - i < CNV__FILTERS ? conv->k - i : CNV__FILTERS,
@@ -2927,7 +2928,7 @@ static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
     for (i = 0; i < sharers; i++) {
         int block;
         for (block = i; block < blocks; block += sharers)
-            cnv__winograd_block(w, block * CNV__TILES, sharers > 1 ? 1 : threads,
+            cnv__winograd_block(w, block * CNV__TILES, sharers > 1 || small ? 1 : threads,
                                 conv->work + (size_t)i * memory,
                                 conv->panel + i * CNV__DEPTH * cnv__use()->tile_columns);
     }
