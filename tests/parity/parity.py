@@ -203,8 +203,9 @@ class GuidedReLU(torch.autograd.Function):
 class Tie(Exception): pass
 
 class Kinks:
-    """mode: "plain", "guided", or "settle" while biases and filters are moved. margin: how near a
-    near tie is, in standard deviations; rounding to single precision makes 1e-6, at places 1e-5."""
+    """mode: "plain", "guided", "settle" while biases and filters are moved, or "above" where that
+    waits for the module that Grad-CAM reads: its gradient goes no deeper. margin: how near a near
+    tie is, in standard deviations; rounding to single precision makes 1e-6, at places 1e-5."""
     mode, last, weight, margin = "plain", None, None, 2e-5
     relu, pool, cat = staticmethod(F.relu), staticmethod(F.max_pool2d), staticmethod(torch.cat)
 
@@ -273,7 +274,9 @@ class Observed:
             if isinstance(m, nn.Conv2d) or block or path == self.cam:
                 m.register_forward_hook(lambda m, i, out, path=path: self.keep(path, out))
 
-    def keep(self, path, out): self.seen[path] = out
+    def keep(self, path, out):
+        self.seen[path] = out
+        if path == self.cam and Kinks.mode == "above": Kinks.mode = "settle"
 
     def __call__(self, image):
         mean, std = (torch.tensor(v, dtype=torch.float64).view(3, 1, 1)
@@ -290,13 +293,13 @@ def draw_image(net, size, steps):
     """A picture, the points on the way to it from black; the network is settled for them."""
     image = (0.1 + 0.8 * torch.rand(1, 3, *size)).double()
     path = torch.cat([image * (k + 0.5) / steps for k in range(steps)] or [image])
-    Kinks.mode = "settle"
-    while Kinks.mode == "settle":
+    while True:
+        Kinks.mode = "settle" if steps else "above"
         try:
             with torch.no_grad(): net(torch.cat((image, path)) if steps else image)
-            Kinks.mode = "plain"
+            return image, path
         except Tie: pass  # once more with other filters
-    return image, path
+        finally: Kinks.mode = "plain"
 
 def ask_torch(name, model, size, steps):
     """steps: of integrated gradients; 0: nothing that leads through all layers back."""
