@@ -214,6 +214,7 @@ class Kinks:
         middles, gaps = (numbers[:, 1:] + numbers[:, :-1]) / 2, numbers.diff(dim=1)
         gaps[middles.abs() > 0.3 * numbers.std(1, keepdim=True)] = 0
         if not gaps.numel(): return
+        gaps[(numbers[:, :-1] < 0) & (numbers[:, 1:] > 0)] *= 2  # stays rather than wander on
         widest = gaps.argmax(1, keepdim=True)
         shift = -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0)
         before = Kinks.last.bias.clone()
@@ -222,7 +223,7 @@ class Kinks:
 
     def part(x, y, corners):
         """Moves the filters of all channels in which a corner comes near the maximum y."""
-        least = (y - Kinks.margin * x[x.isfinite()].std()).clamp(min=1e-30)  # padding: -inf
+        least = y - Kinks.margin * x[x.isfinite()].std()  # padding: -inf
         tied = torch.zeros(y.shape[1], dtype=torch.bool)
         for corner in corners:  # the very same number: it comes from one place, by two ways
             tied |= ((corner >= least) & (corner < y)).transpose(0, 1).flatten(1).any(1)
