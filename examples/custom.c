@@ -40,7 +40,7 @@ static int custom_net(cnv_net *net, int classes)
 }
 
 /* Its row, as in models.h: for pictures of 64 x 64, 12 classes, Grad-CAM at conv4. */
-static const model custom_model = {"custom", custom_net, 64, 64, 12, "conv4", NULL};
+static const model custom_model = {"custom", custom_net, 64, 64, 0, 12, "conv4", NULL};
 
 #ifndef EXAMPLE_NO_MAIN
 #define EXAMPLE_NO_MAIN

@@ -497,6 +497,7 @@ typedef struct {
     int resize;               /* photos are brought to this shorter side, and their middle is cut
                                  out; 0: they are squeezed into the square, as Keras does.
                                  resnet50: 232 for its second weights, the first had 256 */
+    int cubic;                /* 1: resized by bicubic interpolation, as timm does; 0: bilinear */
     int classes;              /* as published */
     const char *last_conv;    /* the layer that Grad-CAM and others look at unless told otherwise */
     const char *class_names;  /* the file in data/ with one in each line; NULL: weights have them */
@@ -504,21 +505,21 @@ typedef struct {
 
 #define IMAGENET "imagenet_classes.txt"
 static const model models[] = {
-    {"toynet", model_toynet, 64, 64, 12, "conv4", NULL},
-    {"smallnet", model_smallnet, 64, 64, 12, "conv4", NULL},
-    {"robustnet", model_robustnet, 64, 64, 12, "conv4", NULL},
-    {"cats_vs_dogs", model_cats_vs_dogs, 180, 0, 2, "conv2d_4", "cats_vs_dogs_classes.txt"},
-    {"alexnet", model_alexnet, 224, 256, 1000, "features.10", IMAGENET},
-    {"vgg16", model_vgg16, 224, 256, 1000, "features.28", IMAGENET},
-    {"vgg16_bn", model_vgg16_bn, 224, 256, 1000, "features.40", IMAGENET},
-    {"vgg19", model_vgg19, 224, 256, 1000, "features.34", IMAGENET},
-    {"vgg19_bn", model_vgg19_bn, 224, 256, 1000, "features.49", IMAGENET},
-    {"googlenet", model_googlenet, 224, 256, 1000, "inception5b", IMAGENET},
-    {"inception_v3", model_inception_v3, 299, 342, 1000, "Mixed_7c", IMAGENET},
-    {"resnet18", model_resnet18, 224, 256, 1000, "layer4.1", IMAGENET},
-    {"resnet50", model_resnet50, 224, 232, 1000, "layer4.2", IMAGENET},
-    {"xception", model_xception, 299, 333, 1000, "conv4.pointwise", IMAGENET},
-    {"xception_keras", model_xception_keras, 299, 0, 1000, "conv4.pointwise", IMAGENET},
+    {"toynet", model_toynet, 64, 64, 0, 12, "conv4", NULL},
+    {"smallnet", model_smallnet, 64, 64, 0, 12, "conv4", NULL},
+    {"robustnet", model_robustnet, 64, 64, 0, 12, "conv4", NULL},
+    {"cats_vs_dogs", model_cats_vs_dogs, 180, 0, 0, 2, "conv2d_4", "cats_vs_dogs_classes.txt"},
+    {"alexnet", model_alexnet, 224, 256, 0, 1000, "features.10", IMAGENET},
+    {"vgg16", model_vgg16, 224, 256, 0, 1000, "features.28", IMAGENET},
+    {"vgg16_bn", model_vgg16_bn, 224, 256, 0, 1000, "features.40", IMAGENET},
+    {"vgg19", model_vgg19, 224, 256, 0, 1000, "features.34", IMAGENET},
+    {"vgg19_bn", model_vgg19_bn, 224, 256, 0, 1000, "features.49", IMAGENET},
+    {"googlenet", model_googlenet, 224, 256, 0, 1000, "inception5b", IMAGENET},
+    {"inception_v3", model_inception_v3, 299, 342, 0, 1000, "Mixed_7c", IMAGENET},
+    {"resnet18", model_resnet18, 224, 256, 0, 1000, "layer4.1", IMAGENET},
+    {"resnet50", model_resnet50, 224, 232, 0, 1000, "layer4.2", IMAGENET},
+    {"xception", model_xception, 299, 333, 1, 1000, "conv4.pointwise", IMAGENET},
+    {"xception_keras", model_xception_keras, 299, 0, 0, 1000, "conv4.pointwise", IMAGENET},
 };
 #undef IMAGENET
 enum { MODEL_COUNT = sizeof models / sizeof models[0] };

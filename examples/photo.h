@@ -8,26 +8,36 @@
 
 #include <math.h>
 
-/* One line of `in` numbers as `out` numbers: under a triangle as wide as two steps of the output,
-   and at least of the input. So PIL does it, and torchvision with antialias on. */
-static inline void photo_line(const float *x, int in, float *y, int out, int stride)
+/* How much a number weighs that lies x steps away: under a triangle; or by the cubic of Keys (1981)
+   with a = -1/2, which goes below 0 between 1 and 2. */
+static inline double photo_weight(double x, int cubic)
 {
-    double step = (double)in / out, reach = step > 1 ? step : 1;
+    if (!cubic) return fmax(0, 1 - x);
+    if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+    return x < 2 ? ((2.5 - 0.5 * x) * x - 4) * x + 2 : 0;
+}
+
+/* One line of `in` numbers in [0,1] as `out` numbers. A step is one of the output, and at least one
+   of the input. So PIL does it, and torchvision with antialias on. */
+static inline void photo_line(const float *x, int in, float *y, int out, int stride, int cubic)
+{
+    double ratio = (double)in / out, step = fmax(1, ratio), reach = cubic ? 2 * step : step;
     int i, k;
     for (i = 0; i < out; i++) {
-        double middle = (i + 0.5) * step, sum = 0, weights = 0;
+        double middle = (i + 0.5) * ratio, sum = 0, weights = 0;
         int from = (int)fmax(0, middle - reach + 0.5);
         int to = (int)fmin(in, middle + reach + 0.5);
         for (k = from; k < to; k++) {
-            double weight = fmax(0, 1 - fabs(k + 0.5 - middle) / reach);
+            double weight = photo_weight(fabs(k + 0.5 - middle) / step, cubic);
             sum += weight * (double)x[k * stride], weights += weight;
         }
-        y[i * stride] = (float)(sum / weights);
+        y[i * stride] = (float)fmin(1, fmax(0, sum / weights)); /* cubics overshoot */
     }
 }
 
 /* resized [1,C,h,w] from picture [1,C,H,W] */
-static inline int photo_resize(const cnv_tensor *picture, int h, int w, cnv_tensor *resized)
+static inline int photo_resize(const cnv_tensor *picture, int h, int w, int cubic,
+                               cnv_tensor *resized)
 {
     cnv_tensor rows = {0}; /* as high as the picture, as wide as the result; then the other way */
     int c, i, j, high = picture->h, wide = picture->w;
@@ -36,10 +46,11 @@ static inline int photo_resize(const cnv_tensor *picture, int h, int w, cnv_tens
     for (c = 0; ok && c < picture->c; c++)
         for (i = 0; i < high; i++)
             photo_line(picture->data + (c * high + i) * wide, wide, rows.data + (c * high + i) * w,
-                       w, 1);
+                       w, 1, cubic);
     for (c = 0; ok && c < picture->c; c++)
         for (j = 0; j < w; j++)
-            photo_line(rows.data + c * high * w + j, high, resized->data + c * h * w + j, h, w);
+            photo_line(rows.data + c * high * w + j, high, resized->data + c * h * w + j, h, w,
+                       cubic);
     cnv_tensor_free(&rows);
     return ok;
 }
@@ -72,7 +83,7 @@ static inline int photo_square(const cnv_tensor *picture, const model *m, int si
     int longer = m->resize ? (int)((double)shorter * most / less) : side;
     cnv_tensor resized = {0};
     ok = photo_resize(picture, picture->h > picture->w ? longer : shorter,
-                      picture->h > picture->w ? shorter : longer, &resized) &&
+                      picture->h > picture->w ? shorter : longer, m->cubic, &resized) &&
          photo_crop(&resized, photo_half(resized.h - side), photo_half(resized.w - side), side,
                     square);
     cnv_tensor_free(&resized);

@@ -9,10 +9,14 @@
 
    pic = torch.tensor([[[(x*7 + y*13 + x*y*3 + c*50) % 101 / 100 for x in range(w)]
                         for y in range(h)] for c in range(3)])
-   y = center_crop(resize(pic, resize, antialias=True), crop) */
+   y = center_crop(resize(pic, resize, antialias=True), crop)
+
+   Cubics: beside PIL 9.4. What overshoots is cut off after each direction, as PIL does for bytes.
+
+   y = asarray(fromarray(pic[c], "F").resize((W, h), BICUBIC)).clip(0, 1); then to (W, H) */
 
 typedef struct {
-    int h, w, resize, crop;
+    int h, w, resize, cubic, crop;
     double pixel[6], mean; /* at the places below; of all */
 } prepared;
 
@@ -29,22 +33,25 @@ static void draw_pattern(cnv_tensor *picture, int h, int w)
 
 static void test_photos(void)
 {
-    static const prepared cases[3] = {
-        {37, 53, 24, 16, {0.464599, 0.604952, 0.52834, 0.645586, 0.527759, 0.259565}, 0.503162},
-        {61, 40, 16, 13, {0.478279, 0.403245, 0.462086, 0.56798, 0.523451, 0.530463}, 0.501885},
-        {9, 12, 20, 18, {0.141413, 0.572298, 0.507096, 0.554635, 0.656779, 0.496404}, 0.475933},
+    static const prepared cases[6] = {
+        {37, 53, 24, 0, 16, {0.464599, 0.604952, 0.52834, 0.645586, 0.527759, 0.259565}, 0.503162},
+        {61, 40, 16, 0, 13, {0.478279, 0.403245, 0.462086, 0.56798, 0.523451, 0.530463}, 0.501885},
+        {9, 12, 20, 0, 18, {0.141413, 0.572298, 0.507096, 0.554635, 0.656779, 0.496404}, 0.475933},
+        {37, 53, 24, 1, 16, {0.438744, 0.619295, 0.526827, 0.695377, 0.53701, 0.20155}, 0.502875},
+        {61, 40, 16, 1, 13, {0.451848, 0.369276, 0.45526, 0.593989, 0.513385, 0.522695}, 0.502099},
+        {9, 12, 20, 1, 18, {0.129703, 0.625933, 0.479195, 0.60143, 0.691396, 0.510031}, 0.476272},
     };
     cnv_tensor picture = {0}, square = {0};
     int i, k;
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 6; i++) {
         const prepared *p = &cases[i];
         int last = p->crop - 1, half = p->crop / 2;
         int places[6][3] = {{0}, {0, 5, 7}, {1, 0, 0}, {1, 3, 0}, {2, 0, 0}, {2, 0, 0}};
-        model m = {"any", NULL, 0, 0, 1000, "", NULL};
+        model m = {"any", NULL, 0, 0, 0, 1000, "", NULL};
         double mean = 0;
         places[2][1] = places[3][2] = places[5][1] = places[5][2] = last;
         places[4][1] = places[4][2] = half;
-        m.side = p->crop, m.resize = p->resize;
+        m.side = p->crop, m.resize = p->resize, m.cubic = p->cubic;
         draw_pattern(&picture, p->h, p->w);
         CHECK(photo_square(&picture, &m, m.side, &square), "%s", cnv_error());
         for (k = 0; k < 3 * p->crop * p->crop; k++)
@@ -64,7 +71,7 @@ static void test_photos(void)
 static void test_simple_photos(void)
 {
     cnv_tensor picture = {0}, square = {0};
-    model m = {"any", NULL, 12, 0, 1000, "", NULL};
+    model m = {"any", NULL, 12, 0, 0, 1000, "", NULL};
     int i;
     CHECK(cnv_tensor_resize(&picture, 1, 1, 31, 77), "%s", cnv_error());
     for (i = 0; i < 31 * 77; i++) picture.data[i] = (float)(i % 77) / 76;

@@ -38,7 +38,7 @@ class SamePool(nn.Module):
         for size in (x.shape[3], x.shape[2]):
             total = max((math.ceil(size / 2) - 1) * 2 + 3 - size, 0)
             pads += [total // 2, total - total // 2]
-        return F.max_pool2d(F.pad(x, pads, value=-math.inf), 3, 2)
+        return F.max_pool2d(heir(F.pad(x, pads, value=-math.inf), x), 3, 2)
 
 class XceptionBlock(nn.Module):
     def __init__(self, channels, filters, count, stride, eps, same, relu_first=True, late=False):
@@ -196,45 +196,69 @@ class GuidedReLU(torch.autograd.Function):
     def backward(context, g): return g * (context.saved_tensors[0] > 0) * (g > 0)
 
 # Where a ReLU's input is 0 but for rounding, or the two largest numbers of a pooling window are the
-# same but for rounding, one gradient is as right as the other. So the networks are settled first:
-# each channel's bias is moved a little, to where no number of the pictures at hand comes near 0;
-# and pictures with near ties in pooling are not taken.
+# same but for rounding, one gradient is as right as the other. So the networks are settled first,
+# for the pictures at hand: each channel's bias is moved a little, to where no number comes near 0;
+# and where a window of a channel has a near tie, that channel's filter is moved a little.
 
 class Tie(Exception): pass
 
 class Kinks:
-    """mode: "plain", "guided", or "settle" while biases are moved."""
-    mode, last, margin = "plain", None, 2e-6
-    relu, pool = staticmethod(F.relu), staticmethod(F.max_pool2d)
+    """mode: "plain", "guided", "settle" while biases and filters are moved, or "above" where that
+    waits for the module that Grad-CAM reads: its gradient goes no deeper. margin: how near a near
+    tie is, in standard deviations; rounding to single precision makes 1e-6, at places 1e-5."""
+    mode, last, weight, margin = "plain", None, None, 2e-5
+    relu, pool, cat = staticmethod(F.relu), staticmethod(F.max_pool2d), staticmethod(torch.cat)
 
     def settle(x):
         numbers = x.transpose(0, 1).flatten(1).sort(1)[0]
         middles, gaps = (numbers[:, 1:] + numbers[:, :-1]) / 2, numbers.diff(dim=1)
         gaps[middles.abs() > 0.3 * numbers.std(1, keepdim=True)] = 0
         if not gaps.numel(): return
+        gaps[(numbers[:, :-1] < 0) & (numbers[:, 1:] > 0)] *= 2  # stays rather than wander on
         widest = gaps.argmax(1, keepdim=True)
         shift = -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0)
         before = Kinks.last.bias.clone()
         Kinks.last.bias.copy_((before + shift).float())  # as it will be in the file
         x += (Kinks.last.bias - before).view(-1, *[1] * (x.dim() - 2))   # others read it, too
 
+    def part(x, y, corners):
+        """Moves the filters of all channels in which a corner comes near the maximum y."""
+        least = y - Kinks.margin * x[x.isfinite()].std()  # padding: -inf
+        tied = torch.zeros(y.shape[1], dtype=torch.bool)
+        for corner in corners:  # the very same number: it comes from one place, by two ways
+            tied |= ((corner >= least) & (corner < y)).transpose(0, 1).flatten(1).any(1)
+        for i in tied.nonzero()[:, 0]:
+            old = x.filters[i]
+            old.copy_((old + 0.01 * old.abs().mean() * torch.randn_like(old)).float())
+        if tied.any(): raise Tie
+
     def relu_of(x, inplace=False):
         if Kinks.mode == "settle": Kinks.settle(x)
-        return GuidedReLU.apply(x) if Kinks.mode == "guided" else Kinks.relu(x)
+        return heir(GuidedReLU.apply(x) if Kinks.mode == "guided" else Kinks.relu(x), x)
 
     def pool_of(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **other):
         k, s, p = kernel_size, stride or kernel_size, padding
         y = Kinks.pool(x, k, s, p, dilation, ceil_mode, **other)
         if Kinks.mode == "settle":
             wide = F.pad(x, (p, p + s * ceil_mode) * 2, value=-math.inf)
-            least = (y - Kinks.margin * x[x.isfinite()].std()).clamp(min=1e-30) # padding: -inf
-            for i in range(k * k): # the very same number: it comes from one place, by two ways
-                corner = wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
-                if ((corner >= least) & (corner < y)).any(): raise Tie
+            Kinks.part(x, y, [wide[:, :, i // k::s, i % k::s][:, :, :y.shape[2], :y.shape[3]]
+                              for i in range(k * k)])
+        return heir(y, x)
+
+    def cat_of(tensors, dim=0):
+        y = Kinks.cat(tensors, dim)
+        if dim == 1: y.filters = [f for t in tensors for f in getattr(t, "filters", [])]
         return y
 
+def heir(y, x):
+    """y, whose channels come from the same filters as those of x."""
+    y.filters = getattr(x, "filters", [])
+    return y
+
 def remember(module, inputs, output):
+    if not isinstance(module, nn.BatchNorm2d): Kinks.weight = module.weight
     if module.bias is not None: Kinks.last = module
+    output.filters = list(Kinks.weight)
 
 class Observed:
     """A model, and what its convolutions and blocks gave out in the last call."""
@@ -251,7 +275,9 @@ class Observed:
             if isinstance(m, nn.Conv2d) or block or path == self.cam:
                 m.register_forward_hook(lambda m, i, out, path=path: self.keep(path, out))
 
-    def keep(self, path, out): self.seen[path] = out
+    def keep(self, path, out):
+        self.seen[path] = out
+        if path == self.cam and Kinks.mode == "above": Kinks.mode = "settle"
 
     def __call__(self, image):
         mean, std = (torch.tensor(v, dtype=torch.float64).view(3, 1, 1)
@@ -265,16 +291,15 @@ class Observed:
         return torch.autograd.grad(objective(self(image)), image)[0]
 
 def draw_image(net, size, steps):
-    """A picture, the points on the way to it from black, and a network settled for them."""
-    Kinks.margin = 2e-6
+    """A picture, the points on the way to it from black; the network is settled for them."""
+    image = (0.1 + 0.8 * torch.rand(1, 3, *size)).double()
+    path = torch.cat([image * (k + 0.5) / steps for k in range(steps)] or [image])
     while True:
-        image = (0.1 + 0.8 * torch.rand(1, 3, *size)).double()
-        path = torch.cat([image * (k + 0.5) / steps for k in range(steps)] or [image])
-        Kinks.mode = "settle"
+        Kinks.mode = "settle" if steps else "above"
         try:
             with torch.no_grad(): net(torch.cat((image, path)) if steps else image)
             return image, path
-        except Tie: Kinks.margin *= 0.95  # so that this ends
+        except Tie: pass  # once more with other filters
         finally: Kinks.mode = "plain"
 
 def ask_torch(name, model, size, steps):
@@ -333,7 +358,7 @@ def main():
     options = parser.parse_args()
     if not os.path.exists("build/parity"): sys.exit("parity.py: build/parity is missing")
     warnings.simplefilter("ignore")
-    F.relu, F.max_pool2d = Kinks.relu_of, Kinks.pool_of
+    F.relu, F.max_pool2d, torch.cat = Kinks.relu_of, Kinks.pool_of, Kinks.cat_of
     nn.Conv2d.reset_parameters = nn.Linear.reset_parameters = lambda self: None  # drawn later
     passed = failed = 0
     print(f"PyTorch {torch.__version__}, torchvision {torchvision.__version__}\n\n"
