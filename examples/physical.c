@@ -10,7 +10,7 @@
               attack works in its file and in a minority of the photographs, the other in most.
    Measured   >= 80% of photographs drawn anew are taken for a target drawn by chance, and >= 2
               times as many as after plain steps (PGD) of the same size, beside clean pictures.
-              Tight: over 30 scenes (--images 30 --eps 17 --steps 40) just about .80, 2.0 times;
+              Tight: over 30 scenes (--images 30 --eps 17 --steps 40) .80, 1.97 times;
               64 x 64 pixels have little that is too fine for a camera
 
        cc -O2 -fopenmp examples/physical.c -o build/physical -lm && build/physical --eps 32   */
