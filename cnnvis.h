@@ -2716,7 +2716,8 @@ typedef struct {
 #ifndef CNV__LARGE
 #define CNV__LARGE 100000
 #endif
-/* So many numbers for each lane of a vector must be multiplied. */
+/* From so many products on, filters x channels x tiles in a row for each lane of a vector, the ways
+   into the basis and out of it pay. */
 #ifndef CNV__WORTH
 #define CNV__WORTH 512
 #endif

@@ -15,7 +15,7 @@
    Measured   each picture's own class has P >= .99, after random shifts that the ascent did not see
               >= .9, and in waves, to a second network (smaller, trained from another seed), >= .5;
               noise of the same strength has not, nor has the class after it. (Over other --seeds
-              one class of the twelve may miss that; smoother pictures convince it less often.)
+              single classes miss that; smoother pictures convince it less often.)
 
    Yosinski's radii and jitters are for 227 x 227 pixels; here blurs and shifts are a third. His
    steps are not divided by mean |g|: where the decay is strong, ours are longer to make up for it.
