@@ -63,8 +63,8 @@
        +---+---+---+---+                  +-----------+            [C,R,S] laid flat    feature map
 
    so that y = filters x columns. This header does the same without ever building the columns: 5.1
-   and 7.1 tell how. Most filters of 3 x 3 go another way, with a quarter of the multiplications:
-   see 5.2 and cnv_use_winograd().
+   and 7.1 tell how. Most filters of 3 x 3 and 5 x 5 go another way, with about a third of the
+   multiplications: see 5.2 and cnv_use_winograd().
 
    Papers
      [1] Goto, van de Geijn 2008: Anatomy of High-Performance Matrix Multiplication
@@ -123,11 +123,11 @@ CNVDEF const char *cnv_error(void);
 CNVDEF int cnv_use(const char *instruction_set);
 CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 
-/* Whether 3 x 3 convolutions of stride 1, and their gradients, may take Winograd's way (Lavin &
-   Gray 2016) where it is faster: up to 3 times. At the start: on. With 0 every convolution is the
-   plain sum. Outputs are computed in tiles of 4 x 4, and round otherwise than the definition:
-   errors of up to 2e-5 * (the largest sum of |weight| * |x| of a tile's outputs) instead of
-   1e-6 * (its own sum), and likewise the gradients of the 9 weights of a filter for a channel. So a
+/* Whether 3 x 3 and 5 x 5 convolutions of stride 1, and their gradients, may take Winograd's way
+   (Lavin & Gray 2016) where it is faster: up to 3 times. At the start: on. With 0 every convolution
+   is the plain sum. Outputs are computed in tiles of 4 x 4 or 2 x 2, and round otherwise than the
+   definition: errors of up to 2e-5 * (the largest sum of |weight| * |x| of a tile's outputs) instead
+   of 1e-6 * (its own sum), and likewise the gradients of a filter's weights for a channel. So a
    number that should be 0 may be as small as that instead: turn it off where 0 means "not seen", as
    in receptive fields. A NaN, an infinity, or a number near the largest that float holds spoils all
    tiles, and all filters for its channel, that read it. Not to be called while another thread is
@@ -943,29 +943,34 @@ static cnv_real cnv__share(int start, int kernel, int dilation, int size, int be
     return r0 < r1 ? 1 / (cnv_real)(r1 - r0) : 0;
 }
 
-/* The matrices of Winograd's convolution F(4x4, 3x3), see 5.2 (Lavin & Gray 2016) */
-static const cnv_real cnv__winograd_bt[6][6] = {
-    {4, 0, -5, 0, 1, 0},   {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
-    {0, -2, -1, 2, 1, 0},  {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1},
+/* The matrices of Winograd's convolutions F(4x4, 3x3) and F(2x2, 5x5), see 5.2 (Lavin & Gray 2016):
+   both take tiles of 6 x 6 to the points 0, 1, -1, 2, -2 and infinity, so B is the same. */
+static const cnv_real cnv__winograd_bt[6 * 6] = {
+    4, 0, -5, 0, 1, 0,   0, -4, -4, 1, 1, 0,   0, 4, -4, -1, 1, 0,
+    0, -2, -1, 2, 1, 0,  0, 2, -1, -2, 1, 0,   0, 4, 0, -5, 0, 1,
 };
-static const cnv_real cnv__winograd_g[6][3] = {
-    {(cnv_real)1 / 4, 0, 0},
-    {-(cnv_real)1 / 6, -(cnv_real)1 / 6, -(cnv_real)1 / 6},
-    {-(cnv_real)1 / 6, (cnv_real)1 / 6, -(cnv_real)1 / 6},
-    {(cnv_real)1 / 24, (cnv_real)1 / 12, (cnv_real)1 / 6},
-    {(cnv_real)1 / 24, -(cnv_real)1 / 12, (cnv_real)1 / 6},
-    {0, 0, 1},
+#define CNV__PART(a, b) ((cnv_real)(a) / (cnv_real)(b))
+static const cnv_real cnv__winograd_g3[6 * 3] = {
+    CNV__PART(1, 4), 0, 0,
+    CNV__PART(-1, 6), CNV__PART(-1, 6), CNV__PART(-1, 6),
+    CNV__PART(-1, 6), CNV__PART(1, 6), CNV__PART(-1, 6),
+    CNV__PART(1, 24), CNV__PART(2, 24), CNV__PART(4, 24),
+    CNV__PART(1, 24), CNV__PART(-2, 24), CNV__PART(4, 24),
+    0, 0, 1,
 };
-static const cnv_real cnv__winograd_at[4][6] = {
-    {1, 1, 1, 1, 1, 0}, {0, 1, -1, 2, -2, 0}, {0, 1, 1, 4, 4, 0}, {0, 1, -1, 8, -8, 1},
+static const cnv_real cnv__winograd_g5[6 * 5] = {
+    CNV__PART(1, 4), 0, 0, 0, 0,
+    CNV__PART(-1, 6), CNV__PART(-1, 6), CNV__PART(-1, 6), CNV__PART(-1, 6), CNV__PART(-1, 6),
+    CNV__PART(-1, 6), CNV__PART(1, 6), CNV__PART(-1, 6), CNV__PART(1, 6), CNV__PART(-1, 6),
+    CNV__PART(1, 24), CNV__PART(2, 24), CNV__PART(4, 24), CNV__PART(8, 24), CNV__PART(16, 24),
+    CNV__PART(1, 24), CNV__PART(-2, 24), CNV__PART(4, 24), CNV__PART(-8, 24), CNV__PART(16, 24),
+    0, 0, 0, 0, 1,
 };
-static const cnv_real cnv__winograd_a[6][4] = { /* and these two are turned round */
-    {1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1},
+static const cnv_real cnv__winograd_at4[4 * 6] = {
+    1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 0,  0, 1, 1, 4, 4, 0,  0, 1, -1, 8, -8, 1,
 };
-static const cnv_real cnv__winograd_gt[3][6] = {
-    {(cnv_real)1 / 4, -(cnv_real)1 / 6, -(cnv_real)1 / 6, (cnv_real)1 / 24, (cnv_real)1 / 24, 0},
-    {0, -(cnv_real)1 / 6, (cnv_real)1 / 6, (cnv_real)1 / 12, -(cnv_real)1 / 12, 0},
-    {0, -(cnv_real)1 / 6, -(cnv_real)1 / 6, (cnv_real)1 / 6, (cnv_real)1 / 6, 1},
+static const cnv_real cnv__winograd_at2[2 * 6] = {
+    1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 1,
 };
 typedef enum { CNV__BT, CNV__A, CNV__GT } cnv__winograd_matrix;
 #define CNV__TILES 96      /* as many tiles go through Winograd's convolution at a time, */
@@ -980,11 +985,13 @@ typedef struct {
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
     void (*deal)(int step, const cnv_real *from, int count, cnv_real *to, int stride);
     void (*gather)(int step, const cnv_real *from, int stride, int count, cnv_real *to);
-    void (*winograd_filters)(int channels, int flip, const cnv_real *g, cnv_real *u, size_t step);
-    void (*winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v, size_t step);
-    void (*winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
+    void (*winograd_filters)(int size, int channels, int flip, const cnv_real *g, cnv_real *u,
+                             size_t step);
+    void (*winograd_input)(int out, int tiles, const cnv_real *rows, int width, cnv_real *v,
+                           size_t step);
+    void (*winograd_output)(int out, int tiles, const cnv_real *m, size_t step, cnv_real bias,
                             cnv_real *rows, int width);
-    void (*winograd_row)(cnv__winograd_matrix matrix, int i, int lanes, const cnv_real *x,
+    void (*winograd_row)(cnv__winograd_matrix matrix, int size, int i, int lanes, const cnv_real *x,
                          size_t row, size_t column, cnv_real *y, size_t step);
     void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
     void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
@@ -1508,8 +1515,8 @@ typedef struct {
     int c_col[TILE_VECTORS];
 } CNV__NAME(tile);
 
-/* C = start + sum over d of a[d][i] * B[d][j], where start is C itself (onto), or bias[i], or 0
-   (bias NULL). a [depth][TILE_ROWS]. `vectors` is a constant to the compiler. */
+/* C (+)= bias[i] + sum over d of a[d][i] * B[d][j]; bias may be NULL. a [depth][TILE_ROWS].
+   `vectors` is a constant to the compiler. */
 CNV__WORD void CNV__NAME(multiply_tile)(int vectors, const CNV__NAME(tile) *t, const cnv_real *a,
                                         const cnv_real *bias)
 {
@@ -1530,13 +1537,13 @@ CNV__WORD void CNV__NAME(multiply_tile)(int vectors, const CNV__NAME(tile) *t, c
                 sum[i][j] = v_fma(weight, row[j], sum[i][j]);
         }
     }
-    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
-        weight = v_all(bias ? bias[i] : 0);
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
         CNV__UNROLL for (j = 0; j < vectors; j++) {
-            cnv_real *c = t->c[i] + t->c_col[j];
-            v_store(c, v_add(sum[i][j], t->onto ? v_load(c) : weight));
+            cnv_real *c = t->c[i] + t->c_col[j]; /* rows of C may overlap: see cnv__conv_add_back */
+            if (t->onto) v_store(c, v_add(sum[i][j], v_load(c)));
+            else if (bias) v_store(c, v_add(sum[i][j], v_all(bias[i])));
+            else v_store(c, sum[i][j]);
         }
-    }
 }
 
 /* Carries a tile that is not whole from `from`, one row after the other, to its place in C. */
@@ -1557,10 +1564,12 @@ static void CNV__NAME(put)(const cnv__product *g, int i0, const CNV__NAME(tile) 
 }
 
 /* Finds the vectors of the next tile, from column j on. Where B is read, not packed, a vector ends
-   where neighbours do. There are kernels for 1, 2 and all vectors: behind two come empty ones. */
+   where neighbours do. There are kernels for 1, 2 and all vectors: behind two come empty ones. The
+   last four are taken as two and two, since one alone would wait for its sums. */
 static void CNV__NAME(plan)(const cnv__product *g, int j, int j1, int read, CNV__NAME(tile) *t)
 {
-    for (t->vectors = 0; t->vectors < TILE_VECTORS && (j < j1 || t->vectors > 2); t->vectors++) {
+    int left = (j1 - j + V_WIDTH - 1) / V_WIDTH, vectors = left == 4 ? 2 : TILE_VECTORS;
+    for (t->vectors = 0; t->vectors < vectors && (j < j1 || t->vectors > 2); t->vectors++) {
         int most = j1 - j < V_WIDTH ? j1 - j : V_WIDTH;
         t->column[t->vectors] = j;
         j += read ? CNV__NAME(run)(g->b_col + j, most) : most;
@@ -1626,118 +1635,159 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
    A filter g of 3 x 3 over a tile d of 6 x 6 pixels gives 4 x 4 outputs, by 9 * 16 multiplications;
    in another basis by 36, one for each number of
      Y = A^T [ (G g G^T) . (B^T d B) ] A        "." multiplies number by number
-   (Winograd 1980; Lavin & Gray 2016, who give the matrices). The sum over the channels is taken in
-   that basis, so that each of the 36 places is a matrix product, filters x channels x tiles. Here
-   are the ways into the basis and out of it. Neighbouring tiles are the lanes of a vector. */
+   (Winograd 1980; Lavin & Gray 2016, who give the matrices). One of 5 x 5 gives 2 x 2 outputs, by
+   36 in place of 25 * 4. The sum over the channels is taken in that basis, so that each of the 36
+   places is a matrix product, filters x channels x tiles. Here are the ways into the basis and out
+   of it. Neighbouring tiles are the lanes of a vector. `size` is that of a filter, 3 or 5, `out`
+   that of a tile's outputs, 7 - size; both are constants to the compiler. */
 
-/* The sum of row[k] * in[k], k < n. The row is a constant to the compiler: zeros cost nothing. */
-CNV__WORD V_TYPE CNV__NAME(combine)(const cnv_real *row, const V_TYPE *in, int n)
+/* The sum of m[k * step] * in[k], k < n. m is a constant to the compiler: zeros cost nothing. */
+CNV__WORD V_TYPE CNV__NAME(combine)(const cnv_real *m, int step, const V_TYPE *in, int n)
 {
     V_TYPE sum = v_zero();
     int k;
     CNV__UNROLL for (k = 0; k < n; k++)
-        if (row[k] != 0) sum = v_fma(v_all(row[k]), in[k], sum);
+        if (m[k * step] != 0) sum = v_fma(v_all(m[k * step]), in[k], sum);
     return sum;
 }
 
 /* A panel of TILE_ROWS filters: u[(i*6 + j) * step + c * TILE_ROWS + lane] = (G g G^T)[i][j] of the
-   filter g[c][3*r + s][lane], which flip turns by 180 degrees. Vectors that are longer than a row
-   of the panel go on into the next one, and are overwritten by it. */
-static void CNV__NAME(winograd_filters)(int channels, int flip, const cnv_real *g, cnv_real *u,
-                                        size_t step)
+   filter g[c][size*r + s][lane], which flip turns by 180 degrees. Vectors that are longer than a
+   row of the panel go on into the next one, and are overwritten by it. */
+CNV__WORD void CNV__NAME(filters_of)(int size, int channels, int flip, const cnv_real *g,
+                                     cnv_real *u, size_t step)
 {
-    V_TYPE column[3], half[6][3];
+    const cnv_real *matrix = size == 3 ? cnv__winograd_g3 : cnv__winograd_g5;
+    const int last = size * size - 1;
+    V_TYPE column[5], half[6][5];
     int c, lane, i, j, r;
-    for (c = 0; c < channels; c++, g += 9 * TILE_ROWS, u += TILE_ROWS)
+    for (c = 0; c < channels; c++, g += size * size * TILE_ROWS, u += TILE_ROWS)
         for (lane = 0; lane < TILE_ROWS; lane += V_WIDTH) {
             int whole = c + 1 < channels || TILE_ROWS >= V_WIDTH;
-            for (j = 0; j < 3; j++) {
-                CNV__UNROLL for (r = 0; r < 3; r++)
-                    column[r] = v_load(g + (flip ? 8 - 3 * r - j : 3 * r + j) * TILE_ROWS + lane);
+            for (j = 0; j < size; j++) {
+                CNV__UNROLL for (r = 0; r < size; r++) {
+                    int tap = flip ? last - size * r - j : size * r + j;
+                    column[r] = v_load(g + tap * TILE_ROWS + lane);
+                }
                 CNV__UNROLL for (i = 0; i < 6; i++)
-                    half[i][j] = CNV__NAME(combine)(cnv__winograd_g[i], column, 3);
+                    half[i][j] = CNV__NAME(combine)(matrix + i * size, 1, column, size);
             }
             for (i = 0; i < 6; i++)
                 CNV__UNROLL for (j = 0; j < 6; j++) {
                     cnv_real *to = u + (size_t)(i * 6 + j) * step + lane;
-                    V_TYPE number = CNV__NAME(combine)(cnv__winograd_g[j], half[i], 3);
+                    V_TYPE number = CNV__NAME(combine)(matrix + j * size, 1, half[i], size);
                     if (whole) v_store(to, number);
                     else v_store_first(to, number, TILE_ROWS);
                 }
         }
 }
 
-/* v[(i*6 + j) * step + t] = (B^T d B)[i][j] of the tile d that begins at rows[4 * t], for t < tiles
-   and as many more as fill a vector; rows [6][width], width a multiple of 4, and CNV__MAX_TILE * 4
-   numbers more */
-static void CNV__NAME(winograd_input)(int tiles, const cnv_real *rows, int width, cnv_real *v,
-                                      size_t step)
+static void CNV__NAME(winograd_filters)(int size, int channels, int flip, const cnv_real *g,
+                                        cnv_real *u, size_t step)
 {
-    enum { STRIDE = 6 * (CNV__TILES + 1) + CNV__MAX_TILE };
+    if (size == 3) CNV__NAME(filters_of)(3, channels, flip, g, u, step);
+    else CNV__NAME(filters_of)(5, channels, flip, g, u, step);
+}
+
+/* v[(i*6 + j) * step + t] = (B^T d B)[i][j] of the tile d that begins at rows[out * t], for
+   t < tiles and as many more as fill a vector; rows [6][width], width a multiple of out, and
+   CNV__MAX_TILE * out numbers more */
+CNV__WORD void CNV__NAME(input_of)(int out, int tiles, const cnv_real *rows, int width, cnv_real *v,
+                                   size_t step)
+{
+    enum { STRIDE = 6 * (CNV__TILES + 2) + CNV__MAX_TILE };
     cnv_real dealt[4 * STRIDE];
     V_TYPE d[6], half[6][6];
-    int t, i, j;
-    CNV__NAME(deal)(4, rows, (6 * width / 4 + 2 * V_WIDTH - 1) / V_WIDTH * V_WIDTH, dealt, STRIDE);
+    int hand = width / out, t, i, j;
+    CNV__NAME(deal)(out, rows, (6 * hand + 2 * V_WIDTH - 1) / V_WIDTH * V_WIDTH, dealt, STRIDE);
     for (t = 0; t < tiles; t += V_WIDTH) {
         for (j = 0; j < 6; j++) {
-            const cnv_real *column = dealt + j % 4 * STRIDE + t + j / 4;
-            CNV__UNROLL for (i = 0; i < 6; i++) d[i] = v_load(column + i * width / 4);
+            const cnv_real *column = dealt + j % out * STRIDE + t + j / out;
+            CNV__UNROLL for (i = 0; i < 6; i++) d[i] = v_load(column + i * hand);
             CNV__UNROLL for (i = 0; i < 6; i++)
-                half[i][j] = CNV__NAME(combine)(cnv__winograd_bt[i], d, 6);
+                half[i][j] = CNV__NAME(combine)(cnv__winograd_bt + i * 6, 1, d, 6);
         }
         for (i = 0; i < 6; i++)
             CNV__UNROLL for (j = 0; j < 6; j++)
                 v_store(v + (size_t)(i * 6 + j) * step + t,
-                        CNV__NAME(combine)(cnv__winograd_bt[j], half[i], 6));
+                        CNV__NAME(combine)(cnv__winograd_bt + j * 6, 1, half[i], 6));
     }
 }
 
-/* rows[i][4 * t + j] = bias + (A^T M A)[i][j] of the tile M[i][j] = m[(i*6 + j) * step + t],
-   t < tiles and as many more as fill a vector; rows [4][width] */
-static void CNV__NAME(winograd_output)(int tiles, const cnv_real *m, size_t step, cnv_real bias,
-                                       cnv_real *rows, int width)
+static void CNV__NAME(winograd_input)(int out, int tiles, const cnv_real *rows, int width,
+                                      cnv_real *v, size_t step)
 {
-    V_TYPE column[6], half[4][6], y[4], even[2], odd[2];
+    if (out == 4) CNV__NAME(input_of)(4, tiles, rows, width, v, step);
+    else CNV__NAME(input_of)(2, tiles, rows, width, v, step);
+}
+
+/* to = y[0][0], y[1][0], ..., y[0][1], y[1][1], ...: `count` vectors, 2 or 4, lane by lane */
+CNV__WORD void CNV__NAME(interleave)(int count, const V_TYPE *y, cnv_real *to)
+{
+    V_TYPE even[2], odd[2], low, high;
+    int j;
+    if (count == 2) even[0] = y[0], odd[0] = y[1];
+    else v_zip(y[0], y[2], &even[0], &even[1]), v_zip(y[1], y[3], &odd[0], &odd[1]);
+    CNV__UNROLL for (j = 0; j < count / 2; j++) {
+        v_zip(even[j], odd[j], &low, &high);
+        v_store(to + 2 * j * V_WIDTH, low);
+        v_store(to + (2 * j + 1) * V_WIDTH, high);
+    }
+}
+
+/* rows[i][out * t + j] = bias + (A^T M A)[i][j] of the tile M[i][j] = m[(i*6 + j) * step + t],
+   t < tiles and as many more as fill a vector; rows [out][width] */
+CNV__WORD void CNV__NAME(output_of)(int out, int tiles, const cnv_real *m, size_t step,
+                                    cnv_real bias, cnv_real *rows, int width)
+{
+    const cnv_real *matrix = out == 4 ? cnv__winograd_at4 : cnv__winograd_at2;
+    V_TYPE column[6], half[4][6], y[4];
     int t, i, j;
-    for (t = 0; t < tiles; t += V_WIDTH, m += V_WIDTH, rows += 4 * V_WIDTH) {
+    for (t = 0; t < tiles; t += V_WIDTH, m += V_WIDTH, rows += out * V_WIDTH) {
         for (j = 0; j < 6; j++) {
             CNV__UNROLL for (i = 0; i < 6; i++) column[i] = v_load(m + (size_t)(i * 6 + j) * step);
-            CNV__UNROLL for (i = 0; i < 4; i++)
-                half[i][j] = CNV__NAME(combine)(cnv__winograd_at[i], column, 6);
+            CNV__UNROLL for (i = 0; i < out; i++)
+                half[i][j] = CNV__NAME(combine)(matrix + i * 6, 1, column, 6);
         }
-        for (i = 0; i < 4; i++) {
-            CNV__UNROLL for (j = 0; j < 4; j++)
-                y[j] = v_add(CNV__NAME(combine)(cnv__winograd_at[j], half[i], 6), v_all(bias));
-            v_zip(y[0], y[2], &even[0], &even[1]);
-            v_zip(y[1], y[3], &odd[0], &odd[1]);
-            CNV__UNROLL for (j = 0; j < 2; j++) {
-                v_zip(even[j], odd[j], &y[0], &y[1]);
-                v_store(rows + i * width + 2 * j * V_WIDTH, y[0]);
-                v_store(rows + i * width + (2 * j + 1) * V_WIDTH, y[1]);
-            }
+        for (i = 0; i < out; i++) {
+            CNV__UNROLL for (j = 0; j < out; j++)
+                y[j] = v_add(CNV__NAME(combine)(matrix + j * 6, 1, half[i], 6), v_all(bias));
+            CNV__NAME(interleave)(out, y, rows + i * width);
         }
     }
+}
+
+static void CNV__NAME(winograd_output)(int out, int tiles, const cnv_real *m, size_t step,
+                                       cnv_real bias, cnv_real *rows, int width)
+{
+    if (out == 4) CNV__NAME(output_of)(4, tiles, m, step, bias, rows, width);
+    else CNV__NAME(output_of)(2, tiles, m, step, bias, rows, width);
 }
 
 /* The loss's gradient by g is G^T [ (A dY A^T) . (B^T d B) ] G. For the weights' gradient it is
    summed over the tiles in that basis: each place is a matrix product, filters x tiles x channels.
    Here channels are the lanes of a vector, and one row of M X M^T is made at a time:
    y[j * step + lane] = (M X M^T)[i][j] with X[a][b] = x[a * row + b * column + lane]
-   M [rows][columns] and i are constants to the compiler. Reads whole vectors. */
-CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int rows, int columns, int i, int lanes,
-                                 const cnv_real *x, size_t row, size_t column, cnv_real *y,
-                                 size_t step)
+   M [rows][columns], M[a][b] = matrix[a * down + b * right], is a constant to the compiler. Reads
+   whole vectors. */
+CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int down, int right, int rows, int columns,
+                                 int i, int lanes, const cnv_real *x, size_t row, size_t column,
+                                 cnv_real *y, size_t step)
 {
-    V_TYPE in[6], half[6];
+    V_TYPE in, half[6];
     int lane, j, k;
     for (lane = 0; lane < lanes; lane += V_WIDTH) {
-        CNV__UNROLL for (j = 0; j < columns; j++) {
-            CNV__UNROLL for (k = 0; k < columns; k++)
-                in[k] = v_load(x + (size_t)k * row + (size_t)j * column + lane);
-            half[j] = CNV__NAME(combine)(matrix + i * columns, in, columns);
+        CNV__UNROLL for (j = 0; j < columns; j++) half[j] = v_zero();
+        for (k = 0; k < columns; k++) {
+            cnv_real number = matrix[i * down + k * right];
+            if (number == 0) continue;
+            CNV__UNROLL for (j = 0; j < columns; j++) {
+                in = v_load(x + (size_t)k * row + (size_t)j * column + lane);
+                half[j] = v_fma(v_all(number), in, half[j]);
+            }
         }
         CNV__UNROLL for (j = 0; j < rows; j++) {
-            V_TYPE number = CNV__NAME(combine)(matrix + j * columns, half, columns);
+            V_TYPE number = CNV__NAME(combine)(matrix + j * down, right, half, columns);
             cnv_real *to = y + (size_t)j * step + lane;
             if (lanes - lane >= V_WIDTH) v_store(to, number);
             else v_store_first(to, number, lanes - lane);
@@ -1745,19 +1795,20 @@ CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int rows, int columns, 
     }
 }
 
-static void CNV__NAME(winograd_row)(cnv__winograd_matrix matrix, int i, int lanes,
+static void CNV__NAME(winograd_row)(cnv__winograd_matrix matrix, int size, int i, int lanes,
                                     const cnv_real *x, size_t row, size_t column, cnv_real *y,
                                     size_t step)
 {
-    const cnv_real *bt = cnv__winograd_bt[0], *a = cnv__winograd_a[0], *gt = cnv__winograd_gt[0];
-    int k;
-    CNV__UNROLL for (k = 0; k < 6; k++)
-        if (k == i && matrix == CNV__BT)
-            CNV__NAME(row_of)(bt, 6, 6, k, lanes, x, row, column, y, step);
-        else if (k == i && matrix == CNV__A)
-            CNV__NAME(row_of)(a, 6, 4, k, lanes, x, row, column, y, step);
-        else if (k == i && k < 3)
-            CNV__NAME(row_of)(gt, 3, 6, k, lanes, x, row, column, y, step);
+    if (matrix == CNV__BT)
+        CNV__NAME(row_of)(cnv__winograd_bt, 6, 1, 6, 6, i, lanes, x, row, column, y, step);
+    else if (matrix == CNV__A && size == 3)
+        CNV__NAME(row_of)(cnv__winograd_at4, 1, 6, 6, 4, i, lanes, x, row, column, y, step);
+    else if (matrix == CNV__A)
+        CNV__NAME(row_of)(cnv__winograd_at2, 1, 6, 6, 2, i, lanes, x, row, column, y, step);
+    else if (size == 3)
+        CNV__NAME(row_of)(cnv__winograd_g3, 1, 3, 3, 6, i, lanes, x, row, column, y, step);
+    else
+        CNV__NAME(row_of)(cnv__winograd_g5, 1, 5, 5, 6, i, lanes, x, row, column, y, step);
 }
 
 #if CNV__SET != CNV__AVX512
@@ -2305,6 +2356,7 @@ static int cnv__threads(void) { return 1; }
 #endif
 
 #define CNV__BLOCK 16384u /* elementwise work is handed to threads in blocks of this many */
+#define CNV__SHARED_WORK 1e6 /* products of fewer multiply-adds are not worth sharing */
 
 static int cnv__blocks(size_t n) { return (int)((n + CNV__BLOCK - 1) / CNV__BLOCK); }
 
@@ -2694,20 +2746,25 @@ static void cnv__conv_pack(const cnv__conv *conv, const cnv_real *weight, cnv_re
                        conv->taps, packed + (size_t)group * size);
 }
 
-/* Winograd's way, see 5.2. Tiles are numbered through all images; CNV__TILES of them are taken into
-   the other basis, multiplied with CNV__FILTERS filters at a time and taken back, so that they stay
-   in the cache. Filters in that basis are 4 times as large. They are kept when they are needed more
-   than once and not too large; else each lot of them is made when its turn comes. */
+/* Winograd's way, see 5.2. Tiles are numbered through all images; a block of CNV__TILES of them is
+   taken into the other basis, multiplied with a lot of filters at a time and taken back, so that
+   they stay in the cache. Filters of 3 x 3 are 4 times as large in that basis. They are kept when
+   they are needed more than once and not too large; else each lot of them is made when its turn
+   comes. */
 static int cnv__winograd_allowed = 1;
 
 CNVDEF void cnv_use_winograd(int on) { cnv__winograd_allowed = on; }
 
 typedef struct {
     cnv__conv *conv;
+    int size, out;               /* of a filter, 3 or 5; of a tile's outputs: 7 - size */
     int across, down, total;     /* tiles in a row, in a column, in all images */
+    int blocks, threads;         /* threads that share the work: blocks, or the lots of each */
+    int lot;                     /* filters at a time */
     int stride;                  /* numbers from a row of v and m to the next */
-    int keep;                    /* u holds all filters, not only one lot */
+    int keep;                    /* u holds all filters; else each thread has room for a lot */
     size_t u_step, v_step, m_step; /* from one of the 36 matrices to the next */
+    size_t plain, memory;        /* numbers for a lot of filters; for all that a thread needs */
     const cnv_real *x, *weight, *bias;
     cnv_real *u, *y;
 } cnv__winograd;
@@ -2730,7 +2787,8 @@ static int cnv__winograd_large(const cnv__conv *conv)
 static int cnv__winograd_fits(const cnv__conv *conv)
 {
     const cnv_window *win = &conv->win;
-    return cnv__winograd_allowed && conv->groups == 1 && win->kernel_h == 3 && win->kernel_w == 3 &&
+    return cnv__winograd_allowed && conv->groups == 1 &&
+           (win->kernel_h == 3 || win->kernel_h == 5) && win->kernel_w == win->kernel_h &&
            win->stride_h == 1 && win->stride_w == 1 && win->dilation_h == 1 &&
            win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16;
 }
@@ -2740,62 +2798,63 @@ static int cnv__winograd_fits(const cnv__conv *conv)
    does not count, so that each comes out the same in any batch. */
 static int cnv__winograd_wins(const cnv__conv *conv)
 {
-    double across = (conv->q + 3) / 4, tiles = (conv->p + 3) / 4 * across;
-    double area = (double)conv->p * conv->q;
-    return cnv__winograd_fits(conv) && tiles >= (cnv__winograd_large(conv) ? 25 : 16) &&
-           area >= 10 * tiles &&
+    double area = (double)conv->p * conv->q, across, tiles;
+    int out = 7 - conv->win.kernel_h;
+    if (!cnv__winograd_fits(conv)) return 0;
+    across = (conv->q + out - 1) / out, tiles = (conv->p + out - 1) / out * across;
+    return tiles >= (cnv__winograd_large(conv) ? 25 : 16) && area >= 0.6 * out * out * tiles &&
            across * conv->c * conv->k >= CNV__WORTH * cnv__use()->width &&
            area >= CNV__TILES + CNV__TILES_MORE &&
            36.0 * conv->c * ((double)conv->k + CNV__FILTERS) < INT_MAX;
 }
 
-static int cnv__winograd_blocks(const cnv__winograd *w)
-{
-    return (w->total + CNV__TILES - 1) / CNV__TILES;
-}
-
 static cnv__winograd cnv__winograd_sizes(cnv__conv *conv)
 {
     const size_t line = 16; /* without it the 36 matrices might share one set of cache lines */
+    int rows = cnv__use()->tile_rows, lots;
+    size_t c = (size_t)conv->c, stride = CNV__TILES + CNV__TILES_MORE;
     cnv__winograd w;
-    int filters;
     memset(&w, 0, sizeof w);
-    w.conv = conv;
-    w.across = cnv__round_up(conv->q, 4) / 4, w.down = cnv__round_up(conv->p, 4) / 4;
+    w.conv = conv, w.size = conv->win.kernel_h, w.out = 7 - w.size;
+    w.across = cnv__round_up(conv->q, w.out) / w.out;
+    w.down = cnv__round_up(conv->p, w.out) / w.out;
     w.total = conv->n * w.across * w.down;
-    w.stride = CNV__TILES + CNV__TILES_MORE;
-    w.keep = !cnv__winograd_large(conv) || cnv__winograd_blocks(&w) > 1;
-    filters = w.keep ? cnv__round_up(conv->k, cnv__use()->tile_rows) : CNV__FILTERS;
-    w.u_step = (size_t)filters * (size_t)conv->c + line;
-    w.v_step = (size_t)conv->c * (size_t)w.stride + line;
-    w.m_step = (size_t)CNV__FILTERS * (size_t)w.stride + line;
+    w.blocks = cnv__round_up(w.total, CNV__TILES) / CNV__TILES;
+    w.threads = 36.0 * w.total * conv->c * conv->k < CNV__SHARED_WORK ? 1 : cnv__threads();
+    w.keep = !cnv__winograd_large(conv) || w.blocks > 1;
+    lots = cnv__round_up(cnv__round_up(conv->k, CNV__FILTERS) / CNV__FILTERS,
+                         w.blocks < w.threads ? w.threads : 1);
+    w.lot = cnv__round_up((conv->k + lots - 1) / lots, rows);
+    w.stride = (int)stride;
+    w.u_step = (size_t)(w.keep ? cnv__round_up(conv->k, rows) : w.lot) * c + line;
+    w.v_step = c * stride + line, w.m_step = (size_t)w.lot * stride + line;
+    w.plain = (size_t)w.lot * (size_t)conv->taps + CNV__TILES_MORE;
+    w.memory = 36 * (w.v_step + w.m_step) + w.plain + (w.keep ? 0 : 36 * w.u_step);
     return w;
 }
 
-/* Filters k ... k+count-1 as panels [c][3*r + s][tile_rows]. Flipped, the weights are [c][k][r][s]:
-   then all that is needed of a channel lies together, and each panel is dealt its share of it. */
+/* Filters k ... k+count-1 as panels [c][size*r + s][tile_rows]. Flipped, the weights are
+   [c][k][r][s]: then all that is needed of a channel lies together, and each panel is dealt its
+   share of it. */
 static void cnv__winograd_plain(const cnv__winograd *w, int k, int count, cnv_real *plain)
 {
     const cnv__kernels *kernels = cnv__use();
     const cnv__conv *conv = w->conv;
-    int rows = kernels->tile_rows, panels = cnv__round_up(count, rows) / rows, i, c;
-    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
-    for (i = 0; i < panels; i++) {
-        int lanes = count - i * rows < rows ? count - i * rows : rows;
-        cnv_real *panel = plain + (size_t)(i * rows) * (size_t)conv->taps;
+    int rows = kernels->tile_rows, area = w->size * w->size, i, c;
+    for (i = 0; i < count; i += rows) {
+        int lanes = count - i < rows ? count - i : rows;
+        cnv_real *panel = plain + (size_t)i * (size_t)conv->taps;
         if (!conv->flip)
-            kernels->pack(w->weight, conv->w_row + k + i * rows, lanes, conv->w_col, conv->taps,
-                          rows, panel);
+            kernels->pack(w->weight, conv->w_row + k + i, lanes, conv->w_col, conv->taps, rows,
+                          panel);
         else if (lanes < rows)
             memset(panel, 0, (size_t)(rows * conv->taps) * sizeof *panel);
     }
-    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
     for (c = 0; c < (conv->flip ? conv->c : 0); c++) {
-        const cnv_real *from = w->weight + ((size_t)c * (size_t)conv->k + (size_t)k) * 9;
-        cnv_real *to = plain + c * 9 * rows;
-        int lane;
-        for (lane = 0; lane < count; lane += rows, from += 9 * rows, to += rows * conv->taps)
-            kernels->deal(9, from, count - lane < rows ? count - lane : rows, to, rows);
+        const cnv_real *from = w->weight + ((size_t)c * (size_t)conv->k + (size_t)k) * (size_t)area;
+        cnv_real *to = plain + c * area * rows;
+        for (i = 0; i < count; i += rows, from += area * rows, to += rows * conv->taps)
+            kernels->deal(area, from, count - i < rows ? count - i : rows, to, rows);
     }
 }
 
@@ -2805,13 +2864,12 @@ static void cnv__winograd_pack(const cnv__winograd *w, int k, int count, cnv_rea
 {
     const cnv__kernels *kernels = cnv__use();
     const cnv__conv *conv = w->conv;
-    int rows = kernels->tile_rows, panels = cnv__round_up(count, rows) / rows, i;
+    int i;
     cnv__winograd_plain(w, k, count, plain);
-    CNV__PARALLEL_FOR((size_t)count * (size_t)conv->taps > CNV__BLOCK)
-    for (i = 0; i < panels; i++)
-        kernels->winograd_filters(conv->c, conv->flip,
-                                  plain + (size_t)(i * rows) * (size_t)conv->taps,
-                                  u + (size_t)(i * rows) * (size_t)conv->c, w->u_step);
+    for (i = 0; i < count; i += kernels->tile_rows)
+        kernels->winograd_filters(w->size, conv->c, conv->flip,
+                                  plain + (size_t)i * (size_t)conv->taps,
+                                  u + (size_t)i * (size_t)conv->c, w->u_step);
 }
 
 /* Of `count` tiles from `tile` on: how many are neighbours in a row, and where the first one is. */
@@ -2819,7 +2877,7 @@ static int cnv__winograd_run(const cnv__winograd *w, int tile, int count, int *i
                              int *left)
 {
     int row = tile / w->across, rest = w->across - tile % w->across;
-    *image = row / w->down, *top = row % w->down * 4, *left = tile % w->across * 4;
+    *image = row / w->down, *top = row % w->down * w->out, *left = tile % w->across * w->out;
     return count < rest ? count : rest;
 }
 
@@ -2828,22 +2886,23 @@ static int cnv__winograd_run(const cnv__winograd *w, int tile, int count, int *i
 static void cnv__winograd_in(const cnv__winograd *w, int tile, int count, int c, cnv_real *v)
 {
     const cnv__conv *conv = w->conv;
-    cnv_real rows[6 * 4 * (CNV__TILES + 1) + 4 * CNV__MAX_TILE];
+    cnv_real rows[6 * 4 * (CNV__TILES + 2) + 4 * CNV__MAX_TILE];
     int image, top, left, run, i;
     for (; count > 0; count -= run, tile += run, v += run) {
         const cnv_real *plane;
         int width, before, after;
         run = cnv__winograd_run(w, tile, count, &image, &top, &left);
         plane = w->x + (size_t)(image * conv->c + c) * (size_t)(conv->h * conv->w);
-        width = 4 * (run + 1), top -= conv->win.pad_top, left -= conv->win.pad_left;
+        width = cnv__round_up(w->out * run + w->size - 1, w->out);
+        top -= conv->win.pad_top, left -= conv->win.pad_left;
         before = left < 0 ? -left : 0;
         after = left + width < conv->w ? width : conv->w - left;
-        memset(rows, 0, sizeof *rows * (size_t)(6 * width + 4 * CNV__MAX_TILE));
+        memset(rows, 0, sizeof *rows * (size_t)(6 * width + w->out * CNV__MAX_TILE));
         for (i = 0; i < 6; i++)
             if (top + i >= 0 && top + i < conv->h && after > before)
                 memcpy(rows + i * width + before, plane + (top + i) * conv->w + left + before,
                        sizeof *rows * (size_t)(after - before));
-        cnv__use()->winograd_input(run, rows, width, v, w->v_step);
+        cnv__use()->winograd_input(w->out, run, rows, width, v, w->v_step);
     }
     for (i = 0; i < 36; i++) memset(v + (size_t)i * w->v_step, 0, sizeof *v * CNV__TILES_MORE);
 }
@@ -2854,84 +2913,110 @@ static void cnv__winograd_out(const cnv__winograd *w, int tile, int count, int k
     const cnv__conv *conv = w->conv;
     cnv_real rows[4][4 * (CNV__TILES + CNV__TILES_MORE)];
     int image, top, left, run, i, from = 0;
-    cnv__use()->winograd_output(count, m, w->m_step, w->bias ? w->bias[k] : 0, rows[0],
+    cnv__use()->winograd_output(w->out, count, m, w->m_step, w->bias ? w->bias[k] : 0, rows[0],
                                 4 * w->stride);
-    for (; count > 0; count -= run, tile += run, from += 4 * run) {
+    for (; count > 0; count -= run, tile += run, from += w->out * run) {
         cnv_real *plane;
         int columns;
         run = cnv__winograd_run(w, tile, count, &image, &top, &left);
-        columns = left + 4 * run < conv->q ? 4 * run : conv->q - left;
+        columns = left + w->out * run < conv->q ? w->out * run : conv->q - left;
         plane = w->y + (size_t)(image * conv->k + k) * (size_t)(conv->p * conv->q);
-        for (i = 0; i < 4 && top + i < conv->p; i++)
+        for (i = 0; i < w->out && top + i < conv->p; i++)
             memcpy(plane + (top + i) * conv->q + left, rows[i] + from,
                    sizeof *plane * (size_t)columns);
     }
 }
 
-/* m = u v of a lot of filters, for every `each`-th of the 36 matrices */
-static void cnv__winograd_products(const cnv__winograd *w, int first, int each, int filters,
-                                   int columns, const cnv_real *u, const cnv_real *v, cnv_real *m,
+/* m = u v of a lot of filters, for each of the 36 matrices */
+static void cnv__winograd_products(const cnv__winograd *w, int filters, int columns,
+                                   const cnv_real *u, const cnv_real *v, cnv_real *m,
                                    cnv_real *panel)
 {
     const cnv__conv *conv = w->conv;
     cnv__product g;
-    int i;
+    size_t i;
     g.m = cnv__round_up(filters, cnv__use()->tile_rows), g.k = conv->c;
     g.b_row = conv->tap, g.c_row = conv->y_row, g.b_col = conv->y_col, g.c_col = conv->y_col;
     g.bias = NULL, g.add = 0, g.read_on = 1;
-    for (i = first; i < 36; i += each) {
-        g.a = u + (size_t)i * w->u_step, g.b = v + (size_t)i * w->v_step;
-        g.c = m + (size_t)i * w->m_step;
+    for (i = 0; i < 36; i++) {
+        g.a = u + i * w->u_step, g.b = v + i * w->v_step, g.c = m + i * w->m_step;
         cnv__use()->product(&g, 0, columns, panel);
     }
 }
 
-/* The tiles from `tile` on, as many as are done at a time, by so many threads; v and m in `memory`
-   */
-static void cnv__winograd_block(const cnv__winograd *w, int tile, int threads, cnv_real *memory,
-                                cnv_real *panel)
+static int cnv__winograd_count(const cnv__winograd *w, int tile)
 {
-    const cnv__kernels *kernels = cnv__use();
-    int count = w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES, k0, i;
-    int columns = cnv__round_up(count, CNV__TILES_MORE);
-    cnv_real *v = memory, *m = v + 36 * w->v_step, *plain = m + 36 * w->m_step;
-    CNV__PARALLEL_FOR(threads > 1)
-    for (i = 0; i < w->conv->c; i++) cnv__winograd_in(w, tile, count, i, v + i * w->stride);
-    for (k0 = 0; k0 < w->conv->k; k0 += CNV__FILTERS) {
-        int filters = w->conv->k - k0 < CNV__FILTERS ? w->conv->k - k0 : CNV__FILTERS;
-        cnv_real *u = w->keep ? w->u + (size_t)k0 * (size_t)w->conv->c : w->u;
-        if (!w->keep) cnv__winograd_pack(w, k0, filters, plain, u);
-        CNV__PARALLEL_FOR(threads > 1)
-        for (i = 0; i < threads; i++)
-            cnv__winograd_products(w, i, threads, filters, columns, u, v, m,
-                                   panel + i * CNV__DEPTH * kernels->tile_columns);
-        CNV__PARALLEL_FOR(threads > 1)
-        for (i = 0; i < filters; i++)
-            cnv__winograd_out(w, tile, count, k0 + i, m + i * w->stride);
+    return w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES;
+}
+
+/* Of the block of tiles from `tile` on, every each-th channel from `first` on into v */
+static void cnv__winograd_channels(const cnv__winograd *w, int tile, int first, int each,
+                                   cnv_real *v)
+{
+    int c;
+    for (c = first; c < w->conv->c; c += each)
+        cnv__winograd_in(w, tile, cnv__winograd_count(w, tile), c, v + c * w->stride);
+}
+
+/* Every each-th lot of filters from the first-th on; m, and the filters if they aren't kept, in
+   `memory` */
+static void cnv__winograd_lots(const cnv__winograd *w, int tile, int first, int each,
+                               const cnv_real *v, cnv_real *memory, cnv_real *panel)
+{
+    int count = cnv__winograd_count(w, tile), columns = cnv__round_up(count, CNV__TILES_MORE);
+    int k, i, filters, many = w->conv->k;
+    cnv_real *m = memory + 36 * w->v_step, *plain = m + 36 * w->m_step, *u = plain + w->plain;
+    for (k = first * w->lot; k < many; k += each * w->lot) {
+        filters = many - k < w->lot ? many - k : w->lot;
+        if (w->keep) u = w->u + (size_t)k * (size_t)w->conv->c;
+        else cnv__winograd_pack(w, k, filters, plain, u);
+        cnv__winograd_products(w, filters, columns, u, v, m, panel);
+        for (i = 0; i < filters; i++) cnv__winograd_out(w, tile, count, k + i, m + i * w->stride);
     }
 }
 
-/* y = the convolution of x; u already holds the filters if they are kept and not `fresh` */
-static void cnv__winograd_convolve(const cnv__winograd *w, int fresh)
+/* All filters, to be kept: each thread makes its lots of them */
+static void cnv__winograd_keep(const cnv__winograd *w)
 {
     const cnv__conv *conv = w->conv;
-    int blocks = cnv__winograd_blocks(w), threads = cnv__threads(), i;
-    int small = 36.0 * w->total * conv->c * conv->k < 3e6; /* not worth sharing */
-    int sharers = blocks >= threads && !small ? threads : 1; /* few blocks are shared from within */
-    size_t memory = 36 * (w->v_step + w->m_step);
-    for (i = 0; w->keep && fresh && i < conv->k; i += CNV__FILTERS)
-        cnv__winograd_pack(w, i, conv->k - i < CNV__FILTERS ? conv->k - i : CNV__FILTERS,
-                           conv->work, w->u + (size_t)i * (size_t)conv->c);
+    int t, threads = cnv__threads();
+    CNV__PARALLEL_FOR(36.0 * conv->k * conv->c > CNV__BLOCK)
+    for (t = 0; t < threads; t++) {
+        cnv_real *plain = conv->work + (size_t)t * w->memory;
+        int k;
+        for (k = t * w->lot; k < conv->k; k += threads * w->lot)
+            cnv__winograd_pack(w, k, conv->k - k < w->lot ? conv->k - k : w->lot, plain,
+                               w->u + (size_t)k * (size_t)conv->c);
+    }
+}
+
+/* y = the convolution of x. Threads take blocks, or where there are few share each of them; regions
+   of threads do not lie within others, where they would be started anew every time. */
+static void cnv__winograd_convolve(const cnv__winograd *w)
+{
+    const cnv__conv *conv = w->conv;
+    int blocks = w->blocks, threads = w->threads, shared = blocks < threads, block, t;
+    int panel = CNV__DEPTH * cnv__use()->tile_columns;
     cnv__count_by(conv->tap, conv->c, 0, w->stride); /* rows of v and m, the products' tables */
     cnv__count_by(conv->y_row, CNV__FILTERS, 0, w->stride);
     cnv__count_by(conv->y_col, CNV__TILES + CNV__TILES_MORE, 0, 1);
-    CNV__PARALLEL_FOR(sharers > 1)
-    for (i = 0; i < sharers; i++) {
-        int block;
-        for (block = i; block < blocks; block += sharers)
-            cnv__winograd_block(w, block * CNV__TILES, sharers > 1 || small ? 1 : threads,
-                                conv->work + (size_t)i * memory,
-                                conv->panel + i * CNV__DEPTH * cnv__use()->tile_columns);
+    for (block = 0; shared && block < blocks; block++) {
+        int tile = block * CNV__TILES;
+        CNV__PARALLEL_FOR(1)
+        for (t = 0; t < threads; t++) cnv__winograd_channels(w, tile, t, threads, conv->work);
+        CNV__PARALLEL_FOR(1)
+        for (t = 0; t < threads; t++)
+            cnv__winograd_lots(w, tile, t, threads, conv->work, conv->work + (size_t)t * w->memory,
+                               conv->panel + t * panel);
+    }
+    CNV__PARALLEL_FOR(threads > 1)
+    for (t = 0; t < (shared ? 0 : threads); t++) {
+        cnv_real *memory = conv->work + (size_t)t * w->memory;
+        int tile;
+        for (tile = t * CNV__TILES; tile < w->total; tile += threads * CNV__TILES) {
+            cnv__winograd_channels(w, tile, 0, 1, memory);
+            cnv__winograd_lots(w, tile, 0, 1, memory, memory, conv->panel + t * panel);
+        }
     }
 }
 
@@ -2940,19 +3025,17 @@ static int cnv__convolve_winograd(cnv__conv *conv, const cnv_real *x, const cnv_
                                   cnv_tensor *kept)
 {
     cnv__winograd w = cnv__winograd_sizes(conv);
-    size_t size = 36 * w.u_step;
-    size_t plain = (size_t)CNV__FILTERS * (size_t)conv->taps + CNV__TILES_MORE;
-    size_t memory = 36 * (w.v_step + w.m_step);
+    size_t size = w.keep ? 36 * w.u_step : 0;
     int fresh;
     if (!w.keep) kept = NULL;
     if (kept && kept->n && (size_t)kept->w != size) kept->n = 0;
     fresh = !kept || !kept->n;
     conv->pad = 0;
-    conv->work_size = w.keep ? memory * (size_t)cnv__threads() : memory + plain;
-    if (conv->work_size < plain) conv->work_size = plain;
+    conv->work_size = w.memory * (size_t)cnv__threads();
     if (!cnv__conv_memory(conv, size, kept, ws)) return 0;
     w.x = x, w.weight = weight, w.bias = bias, w.y = y, w.u = kept ? kept->data : conv->packed;
-    cnv__winograd_convolve(&w, fresh);
+    if (w.keep && fresh) cnv__winograd_keep(&w);
+    cnv__winograd_convolve(&w);
     cnv__conv_end(conv);
     return 1;
 }
@@ -3336,10 +3419,12 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
    rows after the other, so that these stay in the cache, and added to its 36 products. */
 typedef struct {
     cnv__conv *conv;
+    int size, out;                   /* of a filter, 3 or 5; of a tile of dy: 7 - size */
     int across, down, rows;          /* tiles in a row; rows of tiles in an image, at a time */
+    int width, reach;                /* columns of a row of tiles: of dy, of x */
     int filters;                     /* a multiple of tile_rows */
     size_t v_step, z_step, m_step;   /* from one of the matrices to the next */
-    cnv_real *x, *dy;                /* [row of tiles][6 or 4][4 * across (+ 2)][channel] */
+    cnv_real *x, *dy;                /* [row of tiles][6 or out][reach or width][channel] */
     cnv_real *v, *z, *m;             /* [6][tile][c], [6] panels [tile][tile_rows], [36][k][c] */
     cnv_real *sum;                   /* [k][r][s][c], and room for one filter */
 } cnv__winograd_weights;
@@ -3347,10 +3432,13 @@ typedef struct {
 /* Whether it is faster: tiles must be enough, and mostly full. */
 static int cnv__winograd_weights_win(const cnv__conv *conv)
 {
-    double tiles = (double)((conv->p + 3) / 4) * ((conv->q + 3) / 4);
-    double area = (double)conv->p * conv->q;
-    return cnv__winograd_fits(conv) && conv->c * (double)conv->k >= 2 * CNV__WORTH &&
-           area >= 8 * tiles && conv->n * tiles >= 32 && 36.0 * conv->c * conv->k < INT_MAX &&
+    double area = (double)conv->p * conv->q, tiles;
+    int out = 7 - conv->win.kernel_h;
+    if (!cnv__winograd_fits(conv)) return 0;
+    tiles = (double)((conv->p + out - 1) / out) * ((conv->q + out - 1) / out);
+    return conv->c * (double)conv->k >= 2 * CNV__WORTH &&
+           area >= 0.5 * out * out * tiles && conv->n * tiles >= 32 &&
+           36.0 * conv->c * conv->k < INT_MAX &&
            24.0 * (conv->q + 4 * CNV__TILES) * (conv->c + conv->k + CNV__FILTERS) < INT_MAX;
 }
 
@@ -3360,17 +3448,21 @@ static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *con
     const size_t line = 16;
     size_t c = (size_t)conv->c, k = (size_t)conv->k, x, dy, tiles, filters;
     int most = cnv__winograd_large(conv) ? 2 * CNV__TILES : CNV__TILES;
-    w->conv = conv;
-    w->across = (conv->q + 3) / 4, w->down = (conv->p + 3) / 4;
+    w->conv = conv, w->size = conv->win.kernel_h, w->out = 7 - w->size;
+    w->across = cnv__round_up(conv->q, w->out) / w->out;
+    w->down = cnv__round_up(conv->p, w->out) / w->out;
+    w->width = w->out * w->across, w->reach = w->width + w->size - 1;
     w->rows = most > w->across ? most / w->across : 1;
     if (w->rows > conv->n * w->down) w->rows = conv->n * w->down;
     w->filters = cnv__round_up(conv->k, cnv__use()->tile_rows), filters = (size_t)w->filters;
     tiles = (size_t)w->rows * (size_t)w->across;
-    x = (size_t)(w->rows * 24 * (w->across + 1)) * c + line, dy = 16 * tiles * k + line;
+    x = (size_t)(w->rows * 6 * w->reach) * c + line;
+    dy = (size_t)(w->out * w->out) * tiles * k + line;
     w->v_step = tiles * c + line, w->z_step = tiles * filters + line;
     w->m_step = filters * c + line;
     conv->pad = 0;
-    conv->work_size = 6 * (w->v_step + w->z_step) + 36 * w->m_step + x + dy + 9 * (k + 1) * c;
+    conv->work_size = 6 * (w->v_step + w->z_step) + 36 * w->m_step + x + dy +
+                      (size_t)conv->taps * (k + 1);
     if (!cnv__conv_memory(conv, 0, NULL, ws)) return 0;
     w->v = conv->work, w->z = w->v + 6 * w->v_step, w->m = w->z + 6 * w->z_step;
     w->x = w->m + 36 * w->m_step, w->dy = w->x + x, w->sum = w->dy + dy;
@@ -3403,18 +3495,18 @@ static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv
                                        const cnv_real *dy, int first, int count)
 {
     const cnv__conv *conv = w->conv;
-    int width = 4 * w->across, i;
+    int i;
     size_t image = (size_t)conv->c * (size_t)(conv->h * conv->w);
     size_t output = (size_t)conv->k * (size_t)(conv->p * conv->q);
-    CNV__PARALLEL_FOR(24.0 * count * width * (conv->c + conv->k) > CNV__BLOCK)
+    CNV__PARALLEL_FOR(6.0 * count * w->width * (conv->c + conv->k) > CNV__BLOCK)
     for (i = 0; i < count; i++) {
         size_t n = (size_t)((first + i) / w->down);
-        int top = (first + i) % w->down * 4;
+        int top = (first + i) % w->down * w->out;
         cnv__last_band(x + n * image, conv->tap, conv->c, conv->h, conv->w, conv->y_col,
-                       top - conv->win.pad_top, conv->win.pad_left, 6, width + 2,
-                       w->x + i * 6 * (width + 2) * conv->c);
+                       top - conv->win.pad_top, conv->win.pad_left, 6, w->reach,
+                       w->x + i * 6 * w->reach * conv->c);
         cnv__last_band(dy + n * output, conv->y_row, conv->k, conv->p, conv->q, conv->y_col, top, 0,
-                       4, width, w->dy + i * 4 * width * conv->k);
+                       w->out, w->width, w->dy + i * w->out * w->width * conv->k);
     }
 }
 
@@ -3422,16 +3514,17 @@ static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv
 static void cnv__winograd_weights_in(const cnv__winograd_weights *w, int i, int tiles)
 {
     const cnv__kernels *kernels = cnv__use();
-    int c = w->conv->c, k = w->conv->k, width = 4 * w->across, rows = kernels->tile_rows, t;
+    int c = w->conv->c, k = w->conv->k, rows = kernels->tile_rows, t;
     CNV__PARALLEL_FOR(36.0 * tiles * (c + k) > CNV__BLOCK)
     for (t = 0; t < tiles; t++) {
-        int down = t / w->across, left = t % w->across * 4, lane;
-        kernels->winograd_row(CNV__BT, i, c, w->x + (down * 6 * (width + 2) + left) * c,
-                              (size_t)((width + 2) * c), (size_t)c, w->v + t * c, w->v_step);
+        int down = t / w->across, left = t % w->across * w->out, lane;
+        kernels->winograd_row(CNV__BT, w->size, i, c, w->x + (down * 6 * w->reach + left) * c,
+                              (size_t)(w->reach * c), (size_t)c, w->v + t * c, w->v_step);
         for (lane = 0; lane < w->filters; lane += rows)
-            kernels->winograd_row(CNV__A, i, rows, w->dy + (down * 4 * width + left) * k + lane,
-                                  (size_t)(width * k), (size_t)k, w->z + lane * tiles + t * rows,
-                                  w->z_step);
+            kernels->winograd_row(CNV__A, w->size, i, rows,
+                                  w->dy + (down * w->out * w->width + left) * k + lane,
+                                  (size_t)(w->width * k), (size_t)k,
+                                  w->z + lane * tiles + t * rows, w->z_step);
     }
 }
 
@@ -3474,9 +3567,10 @@ static int cnv__backward_weights_winograd(cnv__conv *conv, const cnv_tensor *x,
         }
     }
     CNV__PARALLEL_FOR(36.0 * conv->k * conv->c > CNV__BLOCK)
-    for (i = 0; i < 3 * conv->k; i++)
-        cnv__use()->winograd_row(CNV__GT, i % 3, conv->c, w.m + i / 3 * conv->c, 6 * w.m_step,
-                                 w.m_step, w.sum + i * 3 * conv->c, (size_t)conv->c);
+    for (i = 0; i < w.size * conv->k; i++)
+        cnv__use()->winograd_row(CNV__GT, w.size, i % w.size, conv->c, w.m + i / w.size * conv->c,
+                                 6 * w.m_step, w.m_step, w.sum + i * w.size * conv->c,
+                                 (size_t)conv->c);
     cnv__last_add(conv, w.sum, w.sum + conv->k * conv->taps, dweight->data);
     cnv__conv_end(conv);
     return 1;

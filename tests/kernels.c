@@ -567,7 +567,8 @@ static void check_winograd(const conv_case *c, cnv_rng *rng)
 {
     conv_inputs in = conv_inputs_new(c, fill_normal, rng);
     conv_expected e = conv_expect(c, &in, 0), magnitude = conv_expect(c, &in, 1);
-    int i, tiles = c->n * ((e.y.h + 3) / 4) * ((e.y.w + 3) / 4);
+    int out = 7 - c->win.kernel_h, i;
+    int tiles = c->n * ((e.y.h + out - 1) / out) * ((e.y.w + out - 1) / out);
     for (i = 0; i < set_count; i++) {
         conv_results plain, out;
         double y, dx, dw;
@@ -618,23 +619,30 @@ static void check_winograd_sparse(void)
     scratch_free();
 }
 
-/* Every remainder of four rows and columns, pads that differ, one tile and several blocks of them,
-   channels and filters across the edges of the matrix product. */
+/* Every remainder of a tile's rows and columns, pads that differ, one tile and several blocks of
+   them, channels and filters across the edges of the matrix product. */
 static void check_winograd_cases(void)
 {
-    static const int cases[][8] = { /* N, C, H, W, K, pad top, left, bottom = right */
-        {1, 16, 16, 16, 16, 1, 1, 1},  {2, 17, 17, 18, 33, 0, 1, 2}, {1, 32, 19, 17, 18, 2, 0, 1},
-        {3, 16, 20, 19, 29, 0, 0, 0},  {1, 70, 16, 21, 16, 1, 2, 0}, {1, 19, 10, 100, 17, 2, 2, 2},
-        {1, 16, 90, 9, 16, 1, 1, 1},   {1, 16, 9, 800, 17, 1, 1, 1}, {5, 17, 13, 14, 20, 1, 1, 1},
-        {1, 260, 20, 20, 67, 1, 1, 1}, {1, 16, 44, 45, 130, 1, 1, 1},
-        {1, 70, 20, 21, 49, 1, 1, 1},  {1, 33, 21, 22, 130, 1, 1, 1}};
+    static const int cases[][9] = { /* N, C, H, W, K, size, pad top, left, bottom = right */
+        {1, 16, 16, 16, 16, 3, 1, 1, 1},  {2, 17, 17, 18, 33, 3, 0, 1, 2},
+        {1, 32, 19, 17, 18, 3, 2, 0, 1},  {3, 16, 20, 19, 29, 3, 0, 0, 0},
+        {1, 70, 16, 21, 16, 3, 1, 2, 0},  {1, 19, 10, 100, 17, 3, 2, 2, 2},
+        {1, 16, 90, 9, 16, 3, 1, 1, 1},   {1, 16, 9, 800, 17, 3, 1, 1, 1},
+        {5, 17, 13, 14, 20, 3, 1, 1, 1},  {1, 260, 20, 20, 67, 3, 1, 1, 1},
+        {1, 16, 44, 45, 130, 3, 1, 1, 1}, {1, 70, 20, 21, 49, 3, 1, 1, 1},
+        {1, 33, 21, 22, 130, 3, 1, 1, 1}, {1, 16, 14, 14, 16, 5, 2, 2, 2},
+        {2, 17, 15, 14, 33, 5, 0, 1, 4},  {1, 32, 14, 17, 18, 5, 4, 0, 1},
+        {3, 16, 16, 17, 29, 5, 0, 0, 0},  {1, 70, 15, 15, 16, 5, 3, 4, 0},
+        {1, 19, 10, 100, 17, 5, 2, 2, 2}, {1, 16, 9, 800, 17, 5, 2, 2, 2},
+        {5, 17, 13, 14, 20, 5, 2, 2, 2},  {1, 260, 14, 14, 67, 5, 2, 2, 2},
+        {1, 33, 21, 22, 130, 5, 2, 1, 2}};
     cnv_rng rng = cnv_rng_seed(6);
     size_t i;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int *e = cases[i];
-        conv_case c = square_case(e[0], e[1], e[2], e[3], e[4], 3, 1, 0);
-        c.win.pad_top = e[5], c.win.pad_left = e[6];
-        c.win.pad_bottom = c.win.pad_right = e[7];
+        conv_case c = square_case(e[0], e[1], e[2], e[3], e[4], e[5], 1, 0);
+        c.win.pad_top = e[6], c.win.pad_left = e[7];
+        c.win.pad_bottom = c.win.pad_right = e[8];
         check_winograd(&c, &rng);
         cnv_use_winograd(1);
         check_batch(&c, &rng);
