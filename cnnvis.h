@@ -1568,7 +1568,7 @@ static void CNV__NAME(put)(const cnv__product *g, int i0, const CNV__NAME(tile) 
    last four are taken as two and two, since one alone would wait for its sums. */
 static void CNV__NAME(plan)(const cnv__product *g, int j, int j1, int read, CNV__NAME(tile) *t)
 {
-    int left = (j1 - j + V_WIDTH - 1) / V_WIDTH, vectors = left == 4 ? 2 : TILE_VECTORS;
+    int vectors = j1 - j == 4 * V_WIDTH ? 2 : TILE_VECTORS;
     for (t->vectors = 0; t->vectors < vectors && (j < j1 || t->vectors > 2); t->vectors++) {
         int most = j1 - j < V_WIDTH ? j1 - j : V_WIDTH;
         t->column[t->vectors] = j;
@@ -2574,7 +2574,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
                                (size_t)conv->padded_h * (size_t)conv->padded_w +
                                CNV__TILES_MORE : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
-    size_t columns = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
+    size_t area = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
+    size_t columns = area < 2 * CNV__TILES ? 2 * CNV__TILES : area;
     size_t rows = (size_t)conv->group_k + (size_t)conv->group_c + CNV__FILTERS;
     size_t taps = (size_t)conv->taps;
     size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
@@ -2793,18 +2794,19 @@ static int cnv__winograd_fits(const cnv__conv *conv)
            win->dilation_w == 1 && conv->c >= 16 && conv->k >= 16;
 }
 
-/* Whether it is faster, as measured: an image must have tiles enough for one vector, mostly full
-   ones; and the products must outweigh the ways into the basis and out of it. The number of images
-   does not count, so that each comes out the same in any batch. */
+/* Whether it is faster, as measured: there must be tiles enough for a vector, mostly full ones; and
+   the products must outweigh the ways into the basis and out of it, which are longer for large and
+   flipped filters. Where an image alone has too few tiles, those of a batch may be enough: then it
+   comes out the same in both but for rounding. */
 static int cnv__winograd_wins(const cnv__conv *conv)
 {
     double area = (double)conv->p * conv->q, across, tiles;
     int out = 7 - conv->win.kernel_h;
     if (!cnv__winograd_fits(conv)) return 0;
     across = (conv->q + out - 1) / out, tiles = (conv->p + out - 1) / out * across;
-    return tiles >= (cnv__winograd_large(conv) ? 25 : 16) && area >= 0.6 * out * out * tiles &&
+    return conv->n * tiles >= (conv->flip && cnv__winograd_large(conv) ? 25 : 16) &&
+           area >= 0.6 * out * out * tiles &&
            across * conv->c * conv->k >= CNV__WORTH * cnv__use()->width &&
-           area >= CNV__TILES + CNV__TILES_MORE &&
            36.0 * conv->c * ((double)conv->k + CNV__FILTERS) < INT_MAX;
 }
 

@@ -567,8 +567,8 @@ static void check_winograd(const conv_case *c, cnv_rng *rng)
 {
     conv_inputs in = conv_inputs_new(c, fill_normal, rng);
     conv_expected e = conv_expect(c, &in, 0), magnitude = conv_expect(c, &in, 1);
-    int out = 7 - c->win.kernel_h, i;
-    int tiles = c->n * ((e.y.h + out - 1) / out) * ((e.y.w + out - 1) / out);
+    int side = 7 - c->win.kernel_h, i;
+    int tiles = c->n * ((e.y.h + side - 1) / side) * ((e.y.w + side - 1) / side);
     for (i = 0; i < set_count; i++) {
         conv_results plain, out;
         double y, dx, dw;
@@ -636,6 +636,8 @@ static void check_winograd_cases(void)
         {1, 19, 10, 100, 17, 5, 2, 2, 2}, {1, 16, 9, 800, 17, 5, 2, 2, 2},
         {5, 17, 13, 14, 20, 5, 2, 2, 2},  {1, 260, 14, 14, 67, 5, 2, 2, 2},
         {1, 33, 21, 22, 130, 5, 2, 1, 2}};
+    static const int small[][5] = {/* images that have tiles enough together: N, C, H, K, size */
+                                   {9, 17, 8, 20, 3}, {64, 16, 7, 16, 3}, {4, 33, 7, 29, 5}};
     cnv_rng rng = cnv_rng_seed(6);
     size_t i;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -647,6 +649,11 @@ static void check_winograd_cases(void)
         cnv_use_winograd(1);
         check_batch(&c, &rng);
         cnv_use_winograd(0);
+    }
+    for (i = 0; i < sizeof small / sizeof *small; i++) {
+        const int *e = small[i];
+        conv_case c = square_case(e[0], e[1], e[2], e[2], e[3], e[4], 1, e[4] / 2);
+        check_winograd(&c, &rng);
     }
 }
 
