@@ -935,6 +935,37 @@ static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, in
     if (*r0 > *r1) *r0 = *r1;
 }
 
+/* Max pooling works by rows: first the greatest of each window's taps in every row of the image,
+   then of those below each other. So a row that lies in several windows is done once. A band is as
+   much as stays in the first-level cache: so many columns of windows, over so many rows of the
+   image, and one row with its padding. Planes are [H,W] -> [P,Q]. */
+enum { CNV__STRIP = 64, CNV__BAND = 64, CNV__LINE = 1024 };
+typedef struct {
+    const cnv_window *win;
+    int h, w, p, q;
+    int reach_h, reach_w;        /* rows and columns from a window's first tap to its last */
+    int first_p, rows, first_q, columns; /* the windows of this band */
+    const cnv_real *x, *end;     /* the plane, and where there is no more to read */
+    cnv_real most[CNV__BAND * CNV__STRIP], place[CNV__BAND * CNV__STRIP], line[CNV__LINE];
+} cnv__band;
+
+/* Row y of the image from a band's first tap on, with -infinity in the padding; behind the last tap
+   there are 16 windows more to read, and in the copy a 0 in each of them. */
+static const cnv_real *cnv__band_line(cnv__band *b, int y)
+{
+    int step = b->win->stride_w, left = b->first_q * step - b->win->pad_left, i;
+    int needed = (b->columns - 1) * step + b->reach_w, length = needed + 16 * step;
+    int before = left < 0 ? -left : 0, after = left + needed < b->w ? needed : b->w - left;
+    const cnv_real *row = b->x + y * b->w + left;
+    if (left >= 0 && left + needed <= b->w && b->end - row >= length) return row;
+    if (after < before) after = before;
+    for (i = 0; i < before; i++) b->line[i] = -(cnv_real)HUGE_VAL;
+    memcpy(b->line + before, row + before, sizeof *row * (size_t)(after - before));
+    for (i = after; i < needed; i++) b->line[i] = -(cnv_real)HUGE_VAL;
+    for (; i < length; i++) b->line[i] = 0;
+    return b->line;
+}
+
 /* 1 / how many taps count in one direction: those on the image, or on image and padding. */
 static cnv_real cnv__share(int start, int kernel, int dilation, int size, int before, int after)
 {
@@ -1006,8 +1037,7 @@ typedef struct {
                 cnv_real *m, cnv_real *w);
     void (*adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m, cnv_real *v,
                  cnv_real *w);
-    int (*max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
-                    cnv_real *switches);
+    int (*max_band)(cnv__band *b, cnv_real *y, cnv_real *switches);
     void (*unpool_pairs)(const cnv_real *dy, const cnv_real *switches, int p_count, int q_count,
                          cnv_real *dx, int h, int w);
     void (*mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y);
@@ -1181,6 +1211,9 @@ enum {
 #define v_keep(m, a) \
     CNV__PICK3((m) ? (a) : 0, _mm256_and_ps(m, a), \
                vreinterpretq_f32_u32(vandq_u32(m, vreinterpretq_u32_f32(a))))
+
+/* a where the mask says yes, else b */
+#define v_select(m, a, b) CNV__PICK3((m) ? (a) : (b), _mm256_blendv_ps(b, a, m), vbslq_f32(m, a, b))
 
 /* Words of more than a line. The first n lanes (n <= V_WIDTH) from memory, the others 0: nothing
    beyond p[n-1] is touched. */
@@ -1948,87 +1981,94 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
     if (i < n) CNV__REST(adam)(a, n - i, g + i, m + i, v + i, w + i);
 }
 
-/* ---- 5.4 Pooling ----
+/* ---- 5.4 Pooling ---- */
 
-   V_WIDTH windows of a row at once, in rows p0 <= p < p1 of a span. Where there are more, the last
-   vector does some again that the one before has done; where there are fewer, it goes on behind the
-   row, both in the image and in the result; where the image ends there, the row is for the scalar
-   kernel. x and dx are planes [H,W], y, switches and dy planes [P,Q]. */
-static int CNV__NAME(max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
-                               cnv_real *switches);
-static void CNV__NAME(mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x,
-                                 cnv_real *y);
-
-/* One more tap, so far from the first: most = the greatest, late = the distance of the first one
-   that was, nan = there is a NaN, which spoils both. */
-CNV__WORD void CNV__NAME(max_tap)(V_TYPE tap, int distance, V_TYPE *most, V_TYPE *late, V_MASK *nan)
+/* Of n windows in a row, `step` apart, whose taps are `right` apart: most[i] = the greatest of
+   x[i*step + s*right], s < columns, and place[i] = first + i*step + s*right of the first that is as
+   great. Reads and writes whole vectors. Returns whether there is a NaN: then they are wrong. */
+CNV__WORD int CNV__NAME(max_row)(int columns, int step, int right, int n, const cnv_real *x,
+                                 int first, cnv_real *most, cnv_real *place)
 {
-    *nan = v_either(*nan, v_unordered(tap, *most));
-    *late = v_max(*late, v_keep(v_greater(tap, *most), v_all((cnv_real)distance)));
-    *most = v_max(tap, *most);
-}
-
-/* All taps of windows at x. Where size isn't 0, they are squares of that size at stride 2; of taps
-   below the image the last one above takes the place: it cannot win again. */
-CNV__WORD void CNV__NAME(max_taps)(const cnv__span *a, int size, int rows, int down,
-                                   const cnv_real *x, V_TYPE *most, V_TYPE *late, V_MASK *nan)
-{
-    int r, s;
-    *late = v_zero();
-    if (size) {
-        CNV__UNROLL for (r = 0; r < size; r++) {
-            int distance = (r < rows ? r : rows - 1) * down;
-            V_TYPE tap[3];
-            v_load_taps(x + distance, size, tap);
-            if (r == 0) *most = tap[0];
-            CNV__UNROLL for (s = r == 0; s < size; s++)
-                CNV__NAME(max_tap)(tap[s], distance + s, most, late, nan);
+    const int twos = step == 2 && right == 1 && columns <= 3;
+    const V_TYPE more = v_all(V_WIDTH * (cnv_real)step);
+    V_TYPE start = v_add(v_ramp(0, step), v_all((cnv_real)first));
+    V_MASK nan = v_unordered(start, start);
+    int i, s;
+    for (i = 0; i < n; i += V_WIDTH, x += V_WIDTH * step, start = v_add(start, more)) {
+        V_TYPE taps[3], best, late = start;
+        if (twos) v_load_taps(x, columns, taps);
+        else taps[0] = v_load_step(x, step);
+        best = taps[0];
+        if (columns == 1) nan = v_either(nan, v_unordered(best, best));
+        CNV__UNROLL for (s = 1; s < columns; s++) {
+            V_TYPE tap = twos ? taps[s] : v_load_step(x + s * right, step);
+            V_TYPE here = v_add(start, v_all((cnv_real)(s * right)));
+            nan = v_either(nan, v_unordered(tap, best));
+            late = v_select(v_greater(tap, best), here, late);
+            best = v_max(tap, best);
         }
-        return;
+        v_store(most + i, best);
+        v_store(place + i, late);
     }
-    *most = v_load_step(x, a->step);
-    for (r = 0; r < rows; r++)
-        for (s = 0; s < a->columns; s++) {
-            int distance = r * down + s * a->right;
-            CNV__NAME(max_tap)(v_load_step(x + distance, a->step), distance, most, late, nan);
-        }
+    return v_any(nan);
 }
 
-/* y = the greatest tap, switches = its place. Returns 1 if they are to be found in another way, for
-   there is a NaN or no tap. Of zeros, which are equal, y may have another's sign. */
-CNV__WORD int CNV__NAME(max_windows)(const cnv__span *a, int size, int p0,
-                                     int p1, const cnv_real *x, cnv_real *y, cnv_real *switches)
+/* That for each row of a band */
+CNV__WORD int CNV__NAME(max_columns)(int columns, int step, int right, cnv__band *b)
 {
-    const int step = size ? 2 : a->step;
-    const V_TYPE ramp = v_ramp(0, step);
-    V_MASK nan = v_unordered(ramp, ramp);
-    int n = a->n, down = a->down, p, i, rest = 0, place;
-    for (p = p0; p < p1; p++) {
-        int rows = cnv__span_rows(a, p, &place), out = p * a->q + a->first;
-        int lanes = cnv__span_lanes(a, out, V_WIDTH);
-        if (rows < 1 || !cnv__span_readable(a, place, rows, V_WIDTH)) {
-            rest |= rows < 1 || CNV__REST(max_span)(a, p, p + 1, x, y, switches);
-            continue;
+    int top = b->first_p * b->win->stride_h - b->win->pad_top, y, nan = 0;
+    int left = b->first_q * step - b->win->pad_left;
+    int last = top + (b->rows - 1) * b->win->stride_h + b->reach_h - 1;
+    for (y = top < 0 ? 0 : top; y <= last && y < b->h; y++)
+        nan |= CNV__NAME(max_row)(columns, step, right, b->columns, cnv__band_line(b, y),
+                                  y * b->w + left, b->most + (y - top) * CNV__STRIP,
+                                  b->place + (y - top) * CNV__STRIP);
+    return nan;
+}
+
+/* And y[i] = the greatest of most[r * pitch + i], r < rows, switches[i] = the place of the first
+   that is as great. Returns whether one is -infinity: it may be the padding's. */
+CNV__WORD int CNV__NAME(max_rows)(int rows, int pitch, int n, const cnv_real *most,
+                                  const cnv_real *place, cnv_real *y, cnv_real *switches)
+{
+    const V_TYPE least = v_all(-(cnv_real)HUGE_VAL);
+    V_MASK none = v_greater(least, least);
+    int i, r;
+    for (i = 0; i < n; i += V_WIDTH) {
+        V_TYPE best = v_load(most + i), at = v_load(place + i);
+        for (r = 1; r < rows; r++) {
+            V_TYPE row = v_load(most + r * pitch + i);
+            at = v_select(v_greater(row, best), v_load(place + r * pitch + i), at);
+            best = v_max(row, best);
         }
-        for (i = 0; i < n; i += V_WIDTH) {
-            int at = i + V_WIDTH <= n || n < V_WIDTH ? i : n - V_WIDTH;
-            V_TYPE most, late, corner = v_add(ramp, v_all((cnv_real)(place + at * step)));
-            CNV__NAME(max_taps)(a, size, rows, down, x + place + at * step, &most, &late, &nan);
-            v_store_lanes(y + out + at, most, lanes);
-            v_store_lanes(switches + out + at, v_add(late, corner), lanes);
-        }
+        none = v_either(none, v_equal(best, least));
+        v_store_lanes(y + i, best, n - i);
+        v_store_lanes(switches + i, at, n - i);
     }
-    return v_any(nan) | rest;
+    return v_any(none);
 }
 
-/* Compilers make more of the usual windows when they know them. */
-static int CNV__NAME(max_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y,
-                               cnv_real *switches)
+/* y and switches of a band, in the planes [P,Q]. Returns whether they are to be found in another
+   way, for a NaN or a maximum of -infinity. Of zeros, which are equal, y may have another's sign.
+   Compilers make more of the usual windows when they know them. */
+static int CNV__NAME(max_band)(cnv__band *b, cnv_real *y, cnv_real *switches)
 {
-    int size = cnv__span_size(a);
-    if (size == 2) return CNV__NAME(max_windows)(a, 2, p0, p1, x, y, switches);
-    if (size == 3) return CNV__NAME(max_windows)(a, 3, p0, p1, x, y, switches);
-    return CNV__NAME(max_windows)(a, 0, p0, p1, x, y, switches);
+    const cnv_window *win = b->win;
+    int columns = win->kernel_w, step = win->stride_w, right = win->dilation_w, odd, p, r0, r1;
+    int top = b->first_p * win->stride_h - win->pad_top, pitch = win->dilation_h * CNV__STRIP;
+    if (columns == 2 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(2, 2, 1, b);
+    else if (columns == 3 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(3, 2, 1, b);
+    else if (columns == 3 && step == 1 && right == 1) odd = CNV__NAME(max_columns)(3, 1, 1, b);
+    else odd = CNV__NAME(max_columns)(columns, step, right, b);
+    for (p = 0; p < b->rows; p++) {
+        int out = (b->first_p + p) * b->q + b->first_q, from;
+        cnv__clip(top + p * win->stride_h, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
+        if (r0 == r1) return 1;
+        from = p * win->stride_h * CNV__STRIP + r0 * pitch;
+        odd |= CNV__NAME(max_rows)(r1 - r0, pitch, b->columns, b->most + from, b->place + from,
+                                   y + out, switches + out);
+    }
+    return odd;
 }
 
 /* dx [H,W] under windows of 2 x 2 side by side: dx[2j], dx[2j+1] = dy[j] where switches[j] names
@@ -2053,6 +2093,13 @@ static void CNV__NAME(unpool_pairs)(const cnv_real *dy, const cnv_real *switches
     }
     memset(dx + rows * w, 0, (size_t)(h - rows) * (size_t)w * sizeof *dx);
 }
+
+/* The mean, for V_WIDTH windows of a row at once, in rows p0 <= p < p1 of a span. Where there are
+   more, the last vector does some again that the one before has done; where there are fewer, it
+   goes on behind the row, both in the image and in the result; where the image ends there, the row
+   is for the scalar kernel. x and dx are planes [H,W], y and dy planes [P,Q]. */
+static void CNV__NAME(mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x,
+                                 cnv_real *y);
 
 /* y = share * the sum of the taps */
 CNV__WORD void CNV__NAME(mean_windows)(const cnv__span *a, int size, int p0, int p1,
@@ -2158,7 +2205,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
     CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_row),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
-    CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_span), CNV__SHARED(unpool_pairs),
+    CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_band), CNV__SHARED(unpool_pairs),
     CNV__SHARED(mean_span), CNV__SHARED(mean_span_backward)
 };
 
@@ -2193,6 +2240,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_either
 #undef v_any
 #undef v_keep
+#undef v_select
 #undef v_sum
 #undef v_load_first
 #undef v_store_first
@@ -3832,12 +3880,10 @@ CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tens
     return 1;
 }
 
-/* ---- 7.4 Pooling ----
+/* ---- 7.4 Pooling ---- */
 
-   An output plane is done by spans: the windows of a row that lie on the image from left to right
-   are one span, the others one each. */
-
-/* The span that starts in column q. */
+/* Means are found by spans: the windows of a row that lie on the image from left to right are one
+   span, the others one each. This one starts in column q. */
 static cnv__span cnv__span_from(const cnv_window *win, int padding, const cnv_tensor *x,
                                 const cnv_tensor *y, int q)
 {
@@ -3881,50 +3927,67 @@ static int cnv__pool_sizes(const cnv_tensor *dy, const cnv_window *win, const cn
     return cnv__check_shape(dy, dx->n, dx->c, p, q, "the output's gradient");
 }
 
-/* What to do with a span in a plane of x (or its gradient), y and switches. */
-typedef void cnv__span_visit(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches);
-
-/* The maximum as it is defined, window by window. */
-static void cnv__max_by_definition(const cnv__span *a, const cnv_real *x, cnv_real *y,
-                                   cnv_real *switches)
+/* One plane's maximum as it is defined, window by window */
+static void cnv__max_by_definition(const cnv_window *win, const cnv_tensor *x, const cnv_tensor *y,
+                                   const cnv_real *from, cnv_real *to, cnv_real *switches)
 {
-    int p, i, r, s, place;
-    for (p = 0; p < a->p; p++) {
-        int rows = cnv__span_rows(a, p, &place), out = p * a->q + a->first;
-        for (i = 0; i < a->n; i++) {
+    int p, q, r, s, r0, r1, s0, s1;
+    for (p = 0; p < y->h; p++)
+        for (q = 0; q < y->w; q++) {
+            int top = p * win->stride_h - win->pad_top, left = q * win->stride_w - win->pad_left;
             const cnv_real *best = NULL;
-            for (r = 0; r < rows; r++)
-                for (s = 0; s < a->columns; s++) {
-                    const cnv_real *tap = x + place + i * a->step + r * a->down + s * a->right;
+            cnv__clip(top, win->kernel_h, win->dilation_h, x->h, &r0, &r1);
+            cnv__clip(left, win->kernel_w, win->dilation_w, x->w, &s0, &s1);
+            for (r = r0; r < r1; r++)
+                for (s = s0; s < s1; s++) {
+                    const cnv_real *tap = from + (top + r * win->dilation_h) * x->w + left +
+                                          s * win->dilation_w;
                     if (!best || (!(*tap <= *best) && *best == *best)) best = tap;
                 }
-            y[out + i] = best ? *best : 0, switches[out + i] = best ? (cnv_real)(best - x) : -1;
+            *to++ = best ? *best : 0, *switches++ = best ? (cnv_real)(best - from) : -1;
         }
-    }
 }
 
-/* NaN are rare, and windows that lie in the padding. */
-static void cnv__max_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *switches)
+/* Plane i of all */
+static void cnv__max_plane(const cnv_window *win, const cnv_tensor *x, const cnv_tensor *y, int i,
+                           cnv_real *switches)
 {
-    if (a->columns < 1 || cnv__use()->max_span(a, 0, a->p, x, y, switches))
-        cnv__max_by_definition(a, x, y, switches);
+    size_t in = (size_t)x->h * (size_t)x->w, out = (size_t)y->h * (size_t)y->w * (size_t)i;
+    int strip, band = 0, odd;
+    cnv__band b;
+    b.win = win, b.h = x->h, b.w = x->w, b.p = y->h, b.q = y->w;
+    b.reach_h = (win->kernel_h - 1) * win->dilation_h + 1;
+    b.reach_w = (win->kernel_w - 1) * win->dilation_w + 1;
+    b.x = x->data + in * (size_t)i, b.end = x->data + cnv_tensor_size(x);
+    strip = (CNV__LINE - b.reach_w) / win->stride_w - 15;
+    if (strip > CNV__STRIP) strip = CNV__STRIP;
+    if (b.reach_h <= CNV__BAND) band = (CNV__BAND - b.reach_h) / win->stride_h + 1;
+    odd = strip < 1 || band < 1;
+    for (b.first_p = 0; !odd && b.first_p < y->h; b.first_p += band)
+        for (b.first_q = 0; !odd && b.first_q < y->w; b.first_q += strip) {
+            b.rows = y->h - b.first_p < band ? y->h - b.first_p : band;
+            b.columns = y->w - b.first_q < strip ? y->w - b.first_q : strip;
+            odd = cnv__use()->max_band(&b, y->data + out, switches + out);
+        }
+    if (odd) cnv__max_by_definition(win, x, y, b.x, y->data + out, switches + out);
 }
 
-static void cnv__mean_forward(const cnv__span *a, cnv_real *x, cnv_real *y, cnv_real *none)
+/* What to do with a span in a plane of x and y, or of their gradients */
+typedef void cnv__span_visit(const cnv__span *a, cnv_real *x, cnv_real *y);
+
+static void cnv__mean_forward(const cnv__span *a, cnv_real *x, cnv_real *y)
 {
-    (void)none;
     cnv__use()->mean_span(a, 0, a->p, x, y);
 }
 
-static void cnv__mean_backward(const cnv__span *a, cnv_real *dx, cnv_real *dy, cnv_real *none)
+static void cnv__mean_backward(const cnv__span *a, cnv_real *dx, cnv_real *dy)
 {
-    (void)none;
     cnv__use()->mean_span_backward(a, dy, dx);
 }
 
 /* Visits all spans of all planes of x [N,C,H,W] and y [N,C,P,Q], whole windows first. */
 static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int padding,
-                      const cnv_tensor *x, const cnv_tensor *y, const cnv_tensor *switches)
+                      const cnv_tensor *x, const cnv_tensor *y)
 {
     size_t in = (size_t)x->h * (size_t)x->w, out = (size_t)y->h * (size_t)y->w;
     size_t more = 16 * (size_t)win->stride_w;
@@ -3933,16 +3996,15 @@ static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int padding
     CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
     for (i = 0; i < planes; i++) {
         cnv_real *from = x->data + (size_t)i * in, *to = y->data + (size_t)i * out;
-        cnv_real *names = switches ? switches->data + (size_t)i * out : NULL;
         cnv__span whole = a, side;
         int q;
         if (i < planes - 1) whole.readable += in < more ? (int)in : (int)more;
-        visit(&whole, from, to, names);
+        visit(&whole, from, to);
         for (q = 0; q < y->w; q++) {
             if (q == a.first) q += a.n;
             if (q >= y->w) break;
             side = cnv__span_from(win, padding, x, y, q);
-            visit(&side, from, to, names);
+            visit(&side, from, to);
         }
     }
 }
@@ -3950,11 +4012,12 @@ static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int padding
 CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
                                 cnv_tensor *switches)
 {
-    int p, q;
+    int p, q, i, planes = x->n * x->c;
     if (!cnv__pool_output(x, win, &p, &q) || !cnv__pool_names(x)) return 0;
     if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
     if (!cnv_tensor_resize(switches, x->n, x->c, p, q)) return 0;
-    cnv__pool(cnv__max_forward, win, 0, x, y, switches);
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) cnv__max_plane(win, x, y, i, switches->data);
     return 1;
 }
 
@@ -3994,7 +4057,7 @@ CNVDEF int cnv_avg_pool_forward(const cnv_tensor *x, const cnv_window *win, int 
     int p, q;
     if (!cnv__pool_output(x, win, &p, &q)) return 0;
     if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
-    cnv__pool(cnv__mean_forward, win, count_padding, x, y, NULL);
+    cnv__pool(cnv__mean_forward, win, count_padding, x, y);
     return 1;
 }
 
@@ -4003,7 +4066,7 @@ CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, in
 {
     if (!cnv__pool_sizes(dy, win, dx)) return 0;
     memset(dx->data, 0, cnv_tensor_size(dx) * sizeof *dx->data);
-    cnv__pool(cnv__mean_backward, win, count_padding, dx, dy, NULL);
+    cnv__pool(cnv__mean_backward, win, count_padding, dx, dy);
     return 1;
 }
 
