@@ -2403,8 +2403,8 @@ static int cnv__threads(void) { return omp_in_parallel() ? 1 : omp_get_max_threa
 static int cnv__threads(void) { return 1; }
 #endif
 
-#define CNV__BLOCK 16384u /* elementwise work is handed to threads in blocks of this many */
-#define CNV__SHARED_WORK 1e6 /* products of fewer multiply-adds are not worth sharing */
+#define CNV__BLOCK 65536u /* elementwise work is handed to threads in blocks of this many */
+#define CNV__SHARED_WORK 3e6 /* products of fewer multiply-adds are not worth sharing */
 
 static int cnv__blocks(size_t n) { return (int)((n + CNV__BLOCK - 1) / CNV__BLOCK); }
 
@@ -2745,9 +2745,9 @@ static void cnv__run_product(const cnv__product *g, int columns, cnv_real *panel
 {
     const cnv__kernels *kernels = cnv__use();
     int i, threads = cnv__threads(), step = kernels->tile_columns;
-    int share = cnv__round_up((columns + threads - 1) / threads, step);
+    int share = cnv__round_up((columns + threads - 1) / threads, kernels->width);
     int block = cnv__round_up(4 * step + 100000 / g->m, step);
-    CNV__PARALLEL_FOR(threads > 1 && (double)g->m * g->k * columns > 50000)
+    CNV__PARALLEL_FOR(threads > 1 && (double)g->m * g->k * columns > CNV__SHARED_WORK)
     for (i = 0; i < threads; i++) {
         int j0 = i * share, j1 = j0 + share < columns ? j0 + share : columns;
         cnv_real *panel = panels + (size_t)i * CNV__DEPTH * (size_t)step;
@@ -3316,7 +3316,7 @@ static void cnv__conv_transpose_run(const cnv__conv *conv, const cnv_real *packe
         int count = conv->n - first < conv->images ? conv->n - first : conv->images;
         cnv_real *to = conv->pad ? conv->image : dx + (size_t)first * in;
         memset(to, 0, (size_t)count * padded * sizeof *to);
-        CNV__PARALLEL_FOR(threads > 1 && (double)count * (double)out * conv->taps > 50000)
+        CNV__PARALLEL_FOR(threads > 1 && (double)count * (double)out * conv->taps > CNV__SHARED_WORK)
         for (t = 0; t < threads; t++) {
             cnv_real *panel = conv->panel + (size_t)(t * CNV__DEPTH * cnv__use()->tile_columns);
             int item;
@@ -3472,10 +3472,12 @@ typedef struct {
     int size, out;                   /* of a filter, 3 or 5; of a tile of dy: 7 - size */
     int across, down, rows;          /* tiles in a row; rows of tiles in an image, at a time */
     int width, reach;                /* columns of a row of tiles: of dy, of x */
-    int filters;                     /* a multiple of tile_rows */
+    int filters, share;              /* multiples of tile_rows: all, and those of a part */
+    int threads, parts;              /* which share the 6 rows of the basis, for each part */
     size_t v_step, z_step, m_step;   /* from one of the matrices to the next */
     cnv_real *x, *dy;                /* [row of tiles][6 or out][reach or width][channel] */
-    cnv_real *v, *z, *m;             /* [6][tile][c], [6] panels [tile][tile_rows], [36][k][c] */
+    cnv_real *work;                  /* of a thread: [6][tile][c], [6] panels [tile][tile_rows] */
+    cnv_real *m;                     /* [36][k][c] */
     cnv_real *sum;                   /* [k][r][s][c], and room for one filter */
 } cnv__winograd_weights;
 
@@ -3506,15 +3508,18 @@ static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *con
     if (w->rows > conv->n * w->down) w->rows = conv->n * w->down;
     w->filters = cnv__round_up(conv->k, cnv__use()->tile_rows), filters = (size_t)w->filters;
     tiles = (size_t)w->rows * (size_t)w->across;
+    w->threads = 36.0 * (double)tiles * conv->c * conv->k < CNV__SHARED_WORK ? 1 : cnv__threads();
+    for (w->parts = 1; 6 * w->parts % w->threads; w->parts++) continue;
+    w->share = cnv__round_up((w->filters + w->parts - 1) / w->parts, cnv__use()->tile_rows);
     x = (size_t)(w->rows * 6 * w->reach) * c + line;
     dy = (size_t)(w->out * w->out) * tiles * k + line;
-    w->v_step = tiles * c + line, w->z_step = tiles * filters + line;
+    w->v_step = tiles * c + line, w->z_step = tiles * (size_t)w->share + line;
     w->m_step = filters * c + line;
     conv->pad = 0;
-    conv->work_size = 6 * (w->v_step + w->z_step) + 36 * w->m_step + x + dy +
+    conv->work_size = 6 * (w->v_step + w->z_step) * (size_t)w->threads + 36 * w->m_step + x + dy +
                       (size_t)conv->taps * (k + 1);
     if (!cnv__conv_memory(conv, 0, NULL, ws)) return 0;
-    w->v = conv->work, w->z = w->v + 6 * w->v_step, w->m = w->z + 6 * w->z_step;
+    w->work = conv->work, w->m = w->work + 6 * (w->v_step + w->z_step) * (size_t)w->threads;
     w->x = w->m + 36 * w->m_step, w->dy = w->x + x, w->sum = w->dy + dy;
     cnv__count_by(conv->tap, conv->c, 0, conv->h * conv->w); /* x's and dy's channels and pixels */
     cnv__count_by(conv->y_row, conv->k, 0, conv->p * conv->q);
@@ -3560,43 +3565,46 @@ static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv
     }
 }
 
-/* Row i in the other basis of so many tiles */
-static void cnv__winograd_weights_in(const cnv__winograd_weights *w, int i, int tiles)
+/* Row i of the basis, for one part of the filters: so many tiles are taken into it, and
+   m (+)= z v for the 6 places of that row. v and z in `memory` */
+static void cnv__winograd_weights_row(const cnv__winograd_weights *w, int i, int part, int tiles,
+                                      int add, cnv_real *memory, cnv_real *panel)
 {
     const cnv__kernels *kernels = cnv__use();
-    int c = w->conv->c, k = w->conv->k, rows = kernels->tile_rows, t;
-    CNV__PARALLEL_FOR(36.0 * tiles * (c + k) > CNV__BLOCK)
+    const cnv__conv *conv = w->conv;
+    int c = conv->c, k = conv->k, rows = kernels->tile_rows, k0 = part * w->share, t, j, lane;
+    int share = w->filters - k0 < w->share ? w->filters - k0 : w->share;
+    cnv_real *v = memory, *z = memory + 6 * w->v_step;
+    cnv__product g;
     for (t = 0; t < tiles; t++) {
-        int down = t / w->across, left = t % w->across * w->out, lane;
+        int down = t / w->across, left = t % w->across * w->out;
+        const cnv_real *dy = w->dy + (down * w->out * w->width + left) * k + k0;
         kernels->winograd_row(CNV__BT, w->size, i, c, w->x + (down * 6 * w->reach + left) * c,
-                              (size_t)(w->reach * c), (size_t)c, w->v + t * c, w->v_step);
-        for (lane = 0; lane < w->filters; lane += rows)
-            kernels->winograd_row(CNV__A, w->size, i, rows,
-                                  w->dy + (down * w->out * w->width + left) * k + lane,
-                                  (size_t)(w->width * k), (size_t)k,
-                                  w->z + lane * tiles + t * rows, w->z_step);
+                              (size_t)(w->reach * c), (size_t)c, v + t * c, w->v_step);
+        for (lane = 0; lane < share; lane += rows)
+            kernels->winograd_row(CNV__A, w->size, i, rows, dy + lane, (size_t)(w->width * k),
+                                  (size_t)k, z + lane * tiles + t * rows, w->z_step);
+    }
+    g.m = share, g.k = tiles, g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col;
+    g.c_row = conv->w_row + k0, g.bias = NULL, g.add = add, g.read_on = 1;
+    for (j = 0; j < 6 && share > 0; j++) {
+        g.a = z + (size_t)j * w->z_step, g.b = v + (size_t)j * w->v_step;
+        g.c = w->m + (size_t)(6 * i + j) * w->m_step;
+        kernels->product(&g, 0, c, panel);
     }
 }
 
-/* m (+)= z v for the 6 places of row i; each thread takes its share of filters */
-static void cnv__winograd_weights_add(const cnv__winograd_weights *w, int i, int tiles, int add)
+/* All of that for so many tiles; each thread takes its share of rows and parts. */
+static void cnv__winograd_weights_add(const cnv__winograd_weights *w, int tiles, int add)
 {
-    const cnv__conv *conv = w->conv;
-    const cnv__kernels *kernels = cnv__use();
-    int threads = cnv__threads(), t;
-    int share = cnv__round_up((w->filters + threads - 1) / threads, kernels->tile_rows);
-    CNV__PARALLEL_FOR(threads > 1 && 6.0 * tiles * conv->k * conv->c > 50000)
-    for (t = 0; t < threads; t++) {
-        cnv__product g;
-        int j, k0 = t * share;
-        g.m = w->filters - k0 < share ? w->filters - k0 : share, g.k = tiles;
-        g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col, g.c_row = conv->w_row + k0;
-        g.bias = NULL, g.add = add, g.read_on = 1;
-        for (j = 0; j < 6 && k0 < w->filters; j++) {
-            g.a = w->z + (size_t)j * w->z_step + k0 * tiles, g.b = w->v + (size_t)j * w->v_step;
-            g.c = w->m + (size_t)(6 * i + j) * w->m_step;
-            kernels->product(&g, 0, conv->c, conv->panel + t * CNV__DEPTH * kernels->tile_columns);
-        }
+    int panel = CNV__DEPTH * cnv__use()->tile_columns, t;
+    CNV__PARALLEL_FOR(w->threads > 1)
+    for (t = 0; t < w->threads; t++) {
+        int item;
+        for (item = t; item < 6 * w->parts; item += w->threads)
+            cnv__winograd_weights_row(w, item % 6, item / 6, tiles, add,
+                                      w->work + (size_t)t * 6 * (w->v_step + w->z_step),
+                                      w->conv->panel + t * panel);
     }
 }
 
@@ -3611,10 +3619,7 @@ static int cnv__backward_weights_winograd(cnv__conv *conv, const cnv_tensor *x,
     for (first = 0; first < total; first += count) {
         count = total - first < w.rows ? total - first : w.rows;
         cnv__winograd_weights_read(&w, x->data, dy->data, first, count);
-        for (i = 0; i < 6; i++) {
-            cnv__winograd_weights_in(&w, i, count * w.across);
-            cnv__winograd_weights_add(&w, i, count * w.across, first > 0);
-        }
+        cnv__winograd_weights_add(&w, count * w.across, first > 0);
     }
     CNV__PARALLEL_FOR(36.0 * conv->k * conv->c > CNV__BLOCK)
     for (i = 0; i < w.size * conv->k; i++)
