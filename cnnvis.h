@@ -935,6 +935,13 @@ static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, in
     if (*r0 > *r1) *r0 = *r1;
 }
 
+/* Words of more than a line are inlined into the kernels that use them. */
+#if defined __GNUC__ && !defined __TINYC__
+#define CNV__WORD static inline __attribute__((always_inline))
+#else
+#define CNV__WORD static inline
+#endif
+
 /* Max pooling works by rows: first the greatest of each window's taps in every row of the image,
    then of those below each other. So a row that lies in several windows is done once. A band is as
    much as stays in the first-level cache: so many columns of windows, over so many rows of the
@@ -946,23 +953,33 @@ typedef struct {
     int reach_h, reach_w;        /* rows and columns from a window's first tap to its last */
     int first_p, rows, first_q, columns; /* the windows of this band */
     const cnv_real *x, *end;     /* the plane, and where there is no more to read */
+    int before, after, length, whole; /* where a row's part of `line` begins and ends; all of line;
+                                         whether windows have all of their taps in the row */
     cnv_real most[CNV__BAND * CNV__STRIP], place[CNV__BAND * CNV__STRIP], line[CNV__LINE];
 } cnv__band;
 
-/* Row y of the image from a band's first tap on, with -infinity in the padding; behind the last tap
-   there are 16 windows more to read, and in the copy a 0 in each of them. */
-static const cnv_real *cnv__band_line(cnv__band *b, int y)
+/* What of a band's row is the same for all rows: -infinity in the padding, and behind the last tap
+   a 0 for each of 16 windows more, which are read, too. */
+static void cnv__band_margins(cnv__band *b)
 {
     int step = b->win->stride_w, left = b->first_q * step - b->win->pad_left, i;
-    int needed = (b->columns - 1) * step + b->reach_w, length = needed + 16 * step;
-    int before = left < 0 ? -left : 0, after = left + needed < b->w ? needed : b->w - left;
-    const cnv_real *row = b->x + y * b->w + left;
-    if (left >= 0 && left + needed <= b->w && b->end - row >= length) return row;
-    if (after < before) after = before;
-    for (i = 0; i < before; i++) b->line[i] = -(cnv_real)HUGE_VAL;
-    memcpy(b->line + before, row + before, sizeof *row * (size_t)(after - before));
-    for (i = after; i < needed; i++) b->line[i] = -(cnv_real)HUGE_VAL;
-    for (; i < length; i++) b->line[i] = 0;
+    int needed = (b->columns - 1) * step + b->reach_w;
+    b->before = left < 0 ? -left : 0, b->after = left + needed < b->w ? needed : b->w - left;
+    if (b->before > needed) b->before = needed;
+    if (b->after < b->before) b->after = b->before;
+    b->length = needed + 16 * step, b->whole = left >= 0 && left + needed <= b->w;
+    for (i = 0; i < b->before; i++) b->line[i] = -(cnv_real)HUGE_VAL;
+    for (i = b->after; i < needed; i++) b->line[i] = -(cnv_real)HUGE_VAL;
+    for (i = needed; i < b->length; i++) b->line[i] = 0;
+}
+
+/* Row y of the image from a band's first tap on: itself if it can be read on from there, else a
+   copy between those margins */
+CNV__WORD const cnv_real *cnv__band_line(cnv__band *b, int y)
+{
+    const cnv_real *row = b->x + y * b->w + b->first_q * b->win->stride_w - b->win->pad_left;
+    if (b->whole && b->end - row >= b->length) return row;
+    memcpy(b->line + b->before, row + b->before, sizeof *row * (size_t)(b->after - b->before));
     return b->line;
 }
 
@@ -1043,13 +1060,6 @@ typedef struct {
     void (*mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y);
     void (*mean_span_backward)(const cnv__span *a, const cnv_real *dy, cnv_real *dx);
 } cnv__kernels;
-
-/* Words of more than a line are inlined into the kernels that use them. */
-#if defined __GNUC__ && !defined __TINYC__
-#define CNV__WORD static inline __attribute__((always_inline))
-#else
-#define CNV__WORD static inline
-#endif
 
 /* How many rows of taps windows in row p have on the image; the first one's place. */
 CNV__WORD int cnv__span_rows(const cnv__span *a, int p, int *place)
@@ -2027,8 +2037,9 @@ CNV__WORD int CNV__NAME(max_columns)(int columns, int step, int right, cnv__band
 }
 
 /* And y[i] = the greatest of most[r * pitch + i], r < rows, switches[i] = the place of the first
-   that is as great. Returns whether one is -infinity: it may be the padding's. */
-CNV__WORD int CNV__NAME(max_rows)(int rows, int pitch, int n, const cnv_real *most,
+   that is as great, i < n; up to i < room something may be written. Returns whether one is
+   -infinity: it may be the padding's. */
+CNV__WORD int CNV__NAME(max_rows)(int rows, int pitch, int n, int room, const cnv_real *most,
                                   const cnv_real *place, cnv_real *y, cnv_real *switches)
 {
     const V_TYPE least = v_all(-(cnv_real)HUGE_VAL);
@@ -2042,8 +2053,8 @@ CNV__WORD int CNV__NAME(max_rows)(int rows, int pitch, int n, const cnv_real *mo
             best = v_max(row, best);
         }
         none = v_either(none, v_equal(best, least));
-        v_store_lanes(y + i, best, n - i);
-        v_store_lanes(switches + i, at, n - i);
+        v_store_lanes(y + i, best, room - i);
+        v_store_lanes(switches + i, at, room - i);
     }
     return v_any(none);
 }
@@ -2062,11 +2073,12 @@ static int CNV__NAME(max_band)(cnv__band *b, cnv_real *y, cnv_real *switches)
     else odd = CNV__NAME(max_columns)(columns, step, right, b);
     for (p = 0; p < b->rows; p++) {
         int out = (b->first_p + p) * b->q + b->first_q, from;
+        int room = b->columns == b->q ? b->p * b->q - out : b->columns; /* rows to come, too */
         cnv__clip(top + p * win->stride_h, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
         if (r0 == r1) return 1;
         from = p * win->stride_h * CNV__STRIP + r0 * pitch;
-        odd |= CNV__NAME(max_rows)(r1 - r0, pitch, b->columns, b->most + from, b->place + from,
-                                   y + out, switches + out);
+        odd |= CNV__NAME(max_rows)(r1 - r0, pitch, b->columns, room, b->most + from,
+                                   b->place + from, y + out, switches + out);
     }
     return odd;
 }
@@ -3972,6 +3984,7 @@ static void cnv__max_plane(const cnv_window *win, const cnv_tensor *x, const cnv
         for (b.first_q = 0; !odd && b.first_q < y->w; b.first_q += strip) {
             b.rows = y->h - b.first_p < band ? y->h - b.first_p : band;
             b.columns = y->w - b.first_q < strip ? y->w - b.first_q : strip;
+            cnv__band_margins(&b);
             odd = cnv__use()->max_band(&b, y->data + out, switches + out);
         }
     if (odd) cnv__max_by_definition(win, x, y, b.x, y->data + out, switches + out);
