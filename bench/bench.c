@@ -38,10 +38,11 @@
    one call, if it is short. Medians over all calls. bench.csv has one line for each of them.
 
    Peers are programs of their own, build/peers/..., one process for each instruction set, to which
-   it is confined by its library's own variable; conversation.h says how the bench talks to them.
-   They compute with the same numbers and as many threads, and time their calls themselves when
-   their turn comes; before that their results are compared with ours. The top comments of onednn.c,
-   openblas.c and pytorch.py say what is inside the time. Columns: the peer's GFLOP/s, ours /
+   it is confined by its library's own variable; ONNX Runtime has none, and stands only beside the
+   widest set of this CPU, forward. conversation.h says how the bench talks to them. They compute
+   with the same numbers and as many threads, and time their calls themselves when their turn comes;
+   before that their results are compared with ours. The top comments of onednn.c, openblas.c,
+   pytorch.py and onnxruntime.js say what is inside the time. Columns: the peer's GFLOP/s, ours /
    theirs. */
 #define _POSIX_C_SOURCE 200112L /* clock_gettime, setenv */
 #define CNNVIS_IMPLEMENTATION
@@ -233,18 +234,27 @@ static void measure_convs(bench *b)
 
 /* ---- The peers, and how we do beside them ---- */
 
+/* They have no plain C; and not all can be held to less than the CPU has. */
+static int can_use(const peer_kind *kind, const limits *set)
+{
+    cnv_use("auto");
+    return strcmp(set->name, "scalar") && (!kind->widest || !strcmp(set->name, cnv_using()));
+}
+
 static void start_peers(bench *b)
 {
     int s, k, present = 0;
     for (k = 0; k < PEERS && b->compare; k++) {
+        const peer_kind *kind = peer_kinds + k;
         for (s = 0; s < b->set_count; s++) {
-            if (!strcmp(b->sets[s]->name, "scalar")) continue; /* they have no such code */
-            show_progress(peer_kinds[k].name);
-            start_peer(&b->peers[s][k], peer_kinds + k, b->sets[s]->name);
+            if (!can_use(kind, b->sets[s])) continue;
+            show_progress(kind->name);
+            start_peer(&b->peers[s][k], kind, b->sets[s]->name);
             show_progress(NULL);
         }
         if (b->peers[0][k].to) printf("beside %s\n", b->peers[0][k].version), present = 1;
-        else printf("without %s (%s)\n", peer_kinds[k].name, peer_kinds[k].install);
+        else if (can_use(kind, b->sets[0])) printf("without %s (%s)\n", kind->name, kind->install);
+        else printf("without %s (it cannot be held to %s)\n", kind->name, b->sets[0]->name);
     }
     b->compare = present;
 }
@@ -282,17 +292,18 @@ static void print_mean(const bench *b, int s, int who, int k)
 
 static void print_summary(const bench *b)
 {
-    static const int shown[] = {ONEDNN, OPENBLAS, PYTORCH};
+    enum { SHOWN = 4 };
+    static const int shown[SHOWN] = {ONEDNN, OPENBLAS, PYTORCH, ONNXRUNTIME};
     int s, k, i;
     if (!b->compare || !b->layer_count) return;
     printf("\ncnnvis / peer: geometric mean over all lines above, and the lowest ratio\n\n"
            "%-6s  %-16s", "set", "operation");
-    for (i = 0; i < 3; i++) printf("   %-23s", libraries[shown[i]].name);
+    for (i = 0; i < SHOWN; i++) printf("   %-23s", libraries[shown[i]].name);
     puts("");
     for (s = 0; s < b->set_count; s++)
         for (k = 0; k < 3; k++) {
             printf("%-6s  %-16s", k ? "" : b->sets[s]->name, direction_names[k]);
-            for (i = 0; i < 3; i++) print_mean(b, s, shown[i], k);
+            for (i = 0; i < SHOWN; i++) print_mean(b, s, shown[i], k);
             puts("");
         }
 }

@@ -1,12 +1,11 @@
 /* What a peer written in C is: another library that computes the same convolutions, as a program of
    its own that bench.c starts, one process for each instruction set, and talks to through its
    standard input and output. Each library thus chooses its code once, when it starts, as it wants
-   to; and Python can take part (pytorch.py) like C. One more peer is one more such program, a line
-   in peer_kinds and one in libraries. (ONNX Runtime could be one, from npm's onnxruntime-node, with
-   a model of a single Conv node; it would have to refuse the backward operations.) Line by line:
+   to; and Python and JavaScript can take part like C (pytorch.py, onnxruntime.js). One more peer is
+   one more such program, a line in peer_kinds and one in libraries. Line by line:
 
        the peer begins:   oneDNN 2.6.3
-       prepare forward 1 64 27 27 192 5 1 2       N C H W K R stride pad      -> ready
+       prepare forward 1 64 27 27 192 5 1 2       N C H W K R stride pad      -> ready, or refused
        output forward                     computes once      -> as many floats as the output has
        run forward nchw wall 40 0.04      at most 40 calls in some 0.04 s  -> seconds of each call
        forget                             all that was prepared               -> ready

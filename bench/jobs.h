@@ -10,14 +10,14 @@ typedef enum {
 } direction;
 static const char *const direction_names[] = {"forward", "backward_data", "backward_weights"};
 
-typedef enum { OURS, ONEDNN, ONEDNN_OWN, OPENBLAS, PYTORCH, LIBRARIES } library;
+typedef enum { OURS, ONEDNN, ONEDNN_OWN, OPENBLAS, PYTORCH, ONNXRUNTIME, LIBRARIES } library;
 static const struct {
     const char *name;
     int peer;           /* which of peer_kinds */
     const char *layout; /* where activations come from and go to: see conversation.h */
 } libraries[] = {
     {"cnnvis", -1, "nchw"}, {"oneDNN", 0, "nchw"}, {"oneDNN own", 0, "own"},
-    {"OpenBLAS", 1, "nchw"}, {"PyTorch", 2, "nchw"},
+    {"OpenBLAS", 1, "nchw"}, {"PyTorch", 2, "nchw"}, {"ONNX Runtime", 3, "nchw"},
 };
 
 enum { TURNS = 5, CALLS = 40, STEPS = 1 << 20, MAX_JOBS = (1 + 3 * LIBRARIES) * LIMITS };
@@ -261,11 +261,12 @@ static void add_conv(job *jobs, int *count, const limits *set, const peer *peers
     for (who = OURS + 1; who < LIBRARIES; who++) {
         const peer *p = peers + libraries[who].peer;
         if (!p->to) continue;
+        if (who != ONEDNN_OWN) { /* the same as oneDNN, prepared a moment ago */
+            if (!prepare_peer(p, direction_names[what], l, batch)) continue;
+            compare_output(p, direction_names[what], output, size, ours->work / 2 / (double)size);
+        }
         theirs = add_job(jobs, count, set, what, batch);
         theirs->who = (library)who, theirs->peer = p, theirs->work = ours->work;
-        if (who == ONEDNN_OWN) continue; /* the same, prepared a moment ago */
-        prepare_peer(p, direction_names[what], l, batch);
-        compare_output(p, direction_names[what], output, size, ours->work / 2 / (double)size);
     }
 }
 

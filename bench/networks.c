@@ -11,7 +11,7 @@
        --part vgg19     only this part: alexnet, vgg19, googlenet, linear, training or heatmap
        --keep           leave the weights there, and use those that are there
        --heatmap        no more than one run of the part "heatmap"
-   bench/networks.py prints the same beside PyTorch.
+   bench/networks.py prints the same beside PyTorch and ONNX Runtime.
 
    Networks are those of examples/models.h, on one image of 224 x 224. Weights are random, and as
    frozen as those of a trained network that is only looked at: packed in the first call and kept.

@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
-"""Whole networks, beside PyTorch: what bench/networks.c measures, measured in PyTorch, too.
+"""Whole networks, beside PyTorch and ONNX Runtime: what bench/networks.c measures, measured there.
 
     make build/networks && python3 bench/networks.py [--set avx2] [--part vgg19] [--threads 1]
 
 Run it where build/ is. For each instruction set and part it starts PyTorch in a process of its own,
 held to the same instruction set and as many threads, lets it and build/networks --quick take turns,
-and prints the medians with their ratio: above 1, cnnvis is faster, or smaller. It takes some four
+and prints the medians with their ratio: above 1, cnnvis is faster, or smaller. It takes some five
 minutes. Networks are torchvision's, written down below, with random weights; torchvision is not
-needed. Debian: apt-get install python3-torch, and run it with /usr/bin/python3."""
+needed. Debian: apt-get install python3-torch, and run it with /usr/bin/python3.
+
+Where it is installed, ONNX Runtime takes its turns, too: forward, and on the widest instruction set
+of this CPU, since it cannot be held to less. PyTorch writes the models for it, into build/, and the
+logits of both must agree. --keep leaves them there, and our weights.
+    npm install --ignore-scripts --prefix build/peers onnxruntime-node"""
 import argparse, csv, json, os, statistics, subprocess, sys, time
 
-PARTS = ["alexnet", "googlenet", "vgg19", "linear", "training", "heatmap"]
+NETWORKS = ["alexnet", "googlenet", "vgg19"]
+PARTS = NETWORKS + ["linear", "training", "heatmap"]
 SETS = {  # for cnnvis: how oneDNN, PyTorch's own kernels and OpenBLAS are held to the same
     "avx512": {"OPENBLAS_CORETYPE": "SkylakeX"},
     "avx2": {"OPENBLAS_CORETYPE": "Haswell", "DNNL_MAX_CPU_ISA": "AVX2",
@@ -189,7 +195,50 @@ def work(part, threads):
         for run in jobs: found.update(take_turn(run))
         print(json.dumps(found), flush=True)
 
-# ---- Both, in turns ----
+# ---- ONNX Runtime: onnxruntime.js, in the conversation that conversation.h describes ----
+
+def start_onnxruntime(threads):
+    """The process, or None if it is absent, and what it calls itself."""
+    script = os.path.join(os.path.dirname(__file__), "onnxruntime.js")
+    try:
+        runtime = subprocess.Popen(["node", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
+        version = runtime.stdout.readline().decode().strip()
+    except FileNotFoundError:
+        version = None
+    if version: return runtime, version
+    return None, "without ONNX Runtime (npm install --ignore-scripts --prefix build/peers " \
+                 "onnxruntime-node)"
+
+def tell(runtime, line):
+    runtime.stdin.write(line.encode() + b"\n")
+    runtime.stdin.flush()
+
+def expect_ready(runtime, line):
+    tell(runtime, line)
+    if runtime.stdout.readline() != b"ready\n": sys.exit(f"networks.py: ONNX Runtime: {line}")
+
+def load_model(torch, runtime, name):
+    """Writes the network down as ONNX has it, and checks that both compute the same."""
+    from pytorch import random_tensor
+    model, path = define_networks(torch)[name]().eval(), f"build/{name}.onnx"
+    for value in model.parameters():  # as large as a trained network's: so are all activations
+        if value.dim() > 1: torch.nn.init.kaiming_uniform_(value, nonlinearity="relu")
+    image = random_tensor(1, 1, 3, 224, 224)
+    torch.onnx.export(model, image, path, opset_version=13)
+    expect_ready(runtime, f"load {path}")
+    tell(runtime, "output forward")
+    theirs = torch.frombuffer(bytearray(runtime.stdout.read(4 * 1000)), dtype=torch.float32)
+    with torch.inference_mode(): logits = model(image)[0]
+    difference = ((logits - theirs).abs().max() / logits.abs().max()).item()
+    if not difference < 1e-4:
+        sys.exit(f"networks.py: {name} in ONNX Runtime and in PyTorch differ by {difference:g}")
+
+def ask_onnxruntime(runtime):
+    tell(runtime, "run forward nchw wall 100 0.5")
+    return {"forward": 1e3 * statistics.median(map(float, runtime.stdout.readline().split()))}
+
+# ---- All, in turns ----
 
 def run_cnnvis(part, instruction_set, threads):
     """what -> number, and what -> unit"""
@@ -215,27 +264,33 @@ def time_heatmap(instruction_set):
         found = json.loads(worker.communicate()[0])
     return dict(found, time=time.perf_counter() - start)
 
-def compare(part, instruction_set, threads):
-    heatmap, ours, theirs = part == "heatmap", [], []
+def compare(part, instruction_set, threads, runtime):
+    heatmap, ours, theirs, onnx = part == "heatmap", [], [], []
     if heatmap: threads = 2
     worker = None if heatmap else start_torch(part, instruction_set, threads)
     for _ in range(TURNS):
         found, units = run_cnnvis(part, instruction_set, threads)
         ours.append(found)
         theirs.append(time_heatmap(instruction_set) if heatmap else ask(worker))
+        onnx.append(ask_onnxruntime(runtime) if runtime else {})
     if worker: worker.communicate()
-    ours, theirs = medians(ours), medians(theirs)
+    ours, theirs, onnx = medians(ours), medians(theirs), medians(onnx)
     for what in theirs:
         more_is_better = units[what] in ("GB/s", "images/s")
-        ratio = (ours[what] / theirs[what]) ** (1 if more_is_better else -1)
-        print(f"{part:10}  {what:18}  {instruction_set:6}  {threads:7}  {ours[what]:9.4g}  "
-              f"{theirs[what]:9.4g}  {units[what]:8}  {ratio:5.2f}", flush=True)
+        line = f"{part:10}  {what:18}  {instruction_set:6}  {threads:7}  {units[what]:8}  " \
+               f"{ours[what]:9.4g}"
+        for others in (theirs, onnx):
+            if what not in others: continue
+            ratio = (ours[what] / others[what]) ** (1 if more_is_better else -1)
+            line += f"  {others[what]:12.4g}  {ratio:5.2f}"
+        print(line, flush=True)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--set", choices=list(SETS))
     parser.add_argument("--part", choices=PARTS)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--keep", action="store_true", help="leave models and weights in build/")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work: return work(options.part, options.threads)
@@ -247,15 +302,21 @@ def main():
     if not os.path.exists("build/networks"):
         sys.exit("networks.py: there is no build/networks here: make build/networks")
     with open("/proc/cpuinfo") as file: flags = file.read()
-    print(f"PyTorch {torch.__version__}\n\n{'part':10}  {'':18}  {'set':6}  {'threads':>7}  "
-          f"{'cnnvis':>9}  {'PyTorch':>9}  {'unit':8}  ratio")
-    for instruction_set in [options.set] if options.set else list(SETS):
-        if instruction_set == "avx512" and "avx512f" not in flags: continue
+    sets = [name for name in SETS if name != "avx512" or "avx512f" in flags]
+    runtime, version = start_onnxruntime(options.threads)
+    print(f"PyTorch {torch.__version__}, {version}\n\n"
+          f"{'part':10}  {'':18}  {'set':6}  {'threads':>7}  {'unit':8}  {'cnnvis':>9}  "
+          f"{'PyTorch':>12}  ratio  {'ONNX Runtime':>12}  ratio")
+    for instruction_set in sets:
+        if options.set not in (None, instruction_set): continue
         for part in [options.part] if options.part else PARTS:
-            compare(part, instruction_set, options.threads)
-    for name in PARTS:
-        weights = f"build/{name}.safetensors"
-        if os.path.exists(weights): os.remove(weights)
+            takes_part = runtime and part in NETWORKS and instruction_set == sets[0]
+            if takes_part: load_model(torch, runtime, part)
+            compare(part, instruction_set, options.threads, runtime if takes_part else None)
+            if takes_part: expect_ready(runtime, "forget")
+    if runtime: runtime.communicate()
+    for file in [f"build/{name}.{kind}" for name in PARTS for kind in ("safetensors", "onnx")]:
+        if os.path.exists(file) and not options.keep: os.remove(file)
 
 if __name__ == "__main__":
     main()

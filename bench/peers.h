@@ -11,17 +11,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PEERS = 3, PEER_COMMANDS = 2 };
+enum { PEERS = 4, PEER_COMMANDS = 2 };
 
 typedef struct {
     const char *name, *install, *commands[PEER_COMMANDS][3]; /* the first that works */
+    int widest; /* it cannot be held to an instruction set, and takes the widest of this CPU */
 } peer_kind;
 
 static const peer_kind peer_kinds[PEERS] = {
-    {"oneDNN", "apt-get install libdnnl-dev; make bench", {{"build/peers/onednn"}}},
-    {"OpenBLAS", "apt-get install libopenblas-dev; make bench", {{"build/peers/openblas"}}},
+    {"oneDNN", "apt-get install libdnnl-dev; make bench", {{"build/peers/onednn"}}, 0},
+    {"OpenBLAS", "apt-get install libopenblas-dev; make bench", {{"build/peers/openblas"}}, 0},
     {"PyTorch", "apt-get install python3-torch, or pip install torch",
-     {{"python3", "bench/pytorch.py"}, {"/usr/bin/python3", "bench/pytorch.py"}}},
+     {{"python3", "bench/pytorch.py"}, {"/usr/bin/python3", "bench/pytorch.py"}}, 0},
+    {"ONNX Runtime", "npm install --ignore-scripts --prefix build/peers onnxruntime-node",
+     {{"node", "bench/onnxruntime.js"}}, 1},
 };
 
 typedef struct {
@@ -104,24 +107,27 @@ static void ask(const peer *p, const char *format, ...)
     fflush(p->to);
 }
 
-static void expect_ready(const peer *p)
+/* Returns 0 if it refuses. */
+static int is_ready(const peer *p)
 {
     char line[16] = "";
-    if (!fgets(line, sizeof line, p->from) || strcmp(line, "ready\n"))
-        fail("%s stopped or answered \"%s\"", p->version, line);
+    if (fgets(line, sizeof line, p->from) && !strcmp(line, "refused\n")) return 0;
+    if (strcmp(line, "ready\n")) fail("%s stopped or answered \"%s\"", p->version, line);
+    return 1;
 }
 
-static void prepare_peer(const peer *p, const char *operation, const conv_layer *l, int batch)
+/* Returns 0 if it has no such operation. */
+static int prepare_peer(const peer *p, const char *operation, const conv_layer *l, int batch)
 {
     ask(p, "prepare %s %d %d %d %d %d %d %d %d", operation, batch, l->c, l->h, l->w, l->k,
         l->kernel, l->stride, l->pad);
-    expect_ready(p);
+    return is_ready(p);
 }
 
 static void forget_prepared(const peer *p)
 {
     ask(p, "forget");
-    expect_ready(p);
+    is_ready(p);
 }
 
 /* The peer's times of up to that many calls, at least one. */
