@@ -3391,7 +3391,7 @@ static void cnv__last_sizes(cnv__conv *conv)
     size_t image = (size_t)conv->images * (size_t)conv->group_c * (size_t)conv->padded_h *
                    (size_t)conv->padded_w;
     conv->hands = 1;
-    conv->pad = 1;
+    conv->pad = conv->padded_h != conv->h || conv->padded_w != conv->w;
     conv->work_size = image + ((size_t)conv->group_k + 1) * (size_t)conv->taps;
 }
 
