@@ -1497,11 +1497,11 @@ static void CNV__NAME(pack_lanes)(const cnv_real *data, const int *across, int l
 static void CNV__NAME(pack)(const cnv_real *data, const int *across, int lanes, const int *along,
                             int depth, int width, cnv_real *panel)
 {
-    int i, d, n, rest;
+    int i, d, n, rest, apart = depth > 1 && along[1] != along[0] + 1;
     for (i = 0; i < lanes; i += n) {
         rest = lanes - i < V_WIDTH ? lanes - i : V_WIDTH;
         n = CNV__NAME(run)(across + i, rest);
-        if (4 * n >= V_WIDTH || n == lanes - i) {
+        if (apart || 4 * n >= V_WIDTH || n == lanes - i) {
             CNV__NAME(pack_vector)(data + across[i], n, along, depth, width, panel + i);
         } else {
             n = rest;
