@@ -2,10 +2,10 @@
    judges it, and the pictures that it learns from and is tried on.
 
      input      3 x  H  x  W     a multiple of 4
-     down1     16 x H/2 x W/2    5 x 5, stride 2
+     down1     24 x H/2 x W/2    5 x 5, stride 2
      down2     48 x H/4 x W/4    3 x 3, stride 2
      residual  48 x H/4 x W/4    x + two of 3 x 3, three times
-     up1       16 x H/2 x W/2    nearest upsampling, 3 x 3
+     up1       24 x H/2 x W/2    nearest upsampling, 3 x 3
      up2        8 x  H  x  W     nearest upsampling, 3 x 3
      out        3 x  H  x  W     5 x 5, sigmoid                                                   */
 #ifndef PAINTER_H
@@ -48,7 +48,7 @@ static inline int painter_layers(cnv_net *net)
     static const double mean[3] = {0.5, 0.5, 0.5}, std[3] = {0.25, 0.25, 0.25};
     char name[2][CNV_NAME_SIZE];
     int i, y, x = cnv_normalize(net, cnv_input(net, 3), mean, std);
-    x = painter_layer(net, x, "down1", 16, 5, 2, 1);
+    x = painter_layer(net, x, "down1", 24, 5, 2, 1);
     x = painter_layer(net, x, "down2", 48, 3, 2, 1);
     for (i = 0; i < 3; i++) {
         snprintf(name[0], sizeof name[0], "residual%d.a", i + 1);
@@ -56,7 +56,7 @@ static inline int painter_layers(cnv_net *net)
         y = painter_layer(net, x, name[0], 48, 3, 1, 1);
         x = cnv_add(net, x, painter_layer(net, y, name[1], 48, 3, 1, 0));
     }
-    x = painter_layer(net, cnv_upsample(net, x, 2), "up1", 16, 3, 1, 1);
+    x = painter_layer(net, cnv_upsample(net, x, 2), "up1", 24, 3, 1, 1);
     x = painter_layer(net, cnv_upsample(net, x, 2), "up2", 8, 3, 1, 1);
     x = cnv_conv2d(net, cnv_reflect_pad(net, x, 2), "out", 3, 5, 1, 0);
     return cnv_sigmoid(net, x);
@@ -70,7 +70,7 @@ static inline void painter_style(const example *e, const char *path, painter *p)
     example_check(e, file || !path);
     learned = file ? cnv_safetensors_metadata(file, "style") : NULL;
     if (learned && wanted && strcmp(learned, wanted))
-        example_fail(e, "%s has learned \"%.99s\"; --train 1500 teaches another style", path,
+        example_fail(e, "%s has learned \"%.99s\"; --train 2000 teaches another style", path,
                      learned);
     if (!wanted) wanted = learned ? learned : "strokes";
     snprintf(p->style_name, sizeof p->style_name, "%s", wanted);
@@ -137,38 +137,35 @@ static inline double painter_loss(painter *p, const cnv_tensor *contents,
     return -ascent_total(&p->loss) / pictures->n;
 }
 
-/* pool [count,3,PAINTER_LARGE,PAINTER_LARGE]: as many landscapes as scenes, none held out */
-static inline int painter_pool(const example *e, int count, cnv_tensor *pool)
+/* picture [1,3,side,side]: a landscape, or else a scene. Returns 0 without memory. */
+static inline int painter_draw(unsigned long long seed, int landscape, int side,
+                               cnv_tensor *picture)
 {
-    double begin = example_seconds();
-    int i;
-    if (!cnv_tensor_resize(pool, count, 3, PAINTER_LARGE, PAINTER_LARGE)) return 0;
-    for (i = 0; i < count; i++) {
-        unsigned long long seed = e->seed * PAINTER_POOL + (unsigned)i;
-        toy_scene scene = toy_make(seed, NULL);
-        cnv_tensor one = cnv_tensor_image(pool, i);
-        if (i & 1) toy_render(&scene, PAINTER_LARGE, one.data, NULL, NULL);
-        else toy_landscape(seed, PAINTER_LARGE, PAINTER_LARGE, one.data);
-        example_progress("drawing", i + 1, count, begin);
-    }
+    toy_scene scene = toy_make(seed, NULL);
+    if (!cnv_tensor_resize(picture, 1, 3, side, side)) return 0;
+    if (landscape) toy_landscape(seed, side, side, picture->data);
+    else toy_render(&scene, side, picture->data, NULL, NULL);
     return 1;
 }
 
-/* A random crop of a random picture, for each image */
-static inline void painter_crops(const cnv_tensor *pool, cnv_rng *rng, cnv_tensor *images)
+/* Picture i to learn from, none held out: as many landscapes as scenes; half of either so large
+   that a crop is a part of it, half as large as a crop. */
+static inline int painter_lesson(const example *e, int i, cnv_tensor *picture)
 {
-    int i, c, y, side = images->h;
-    for (i = 0; i < images->n; i++) {
-        cnv_tensor from = cnv_tensor_image(pool, (int)(cnv_uniform(rng) * pool->n));
-        cnv_tensor to = cnv_tensor_image(images, i);
-        int x0 = (int)(cnv_uniform(rng) * (from.w - side));
-        int y0 = (int)(cnv_uniform(rng) * (from.h - side));
-        for (c = 0; c < 3; c++)
-            for (y = 0; y < side; y++)
-                memcpy(to.data + (c * side + y) * side,
-                       from.data + (c * from.h + y0 + y) * from.w + x0,
-                       (size_t)side * sizeof *to.data);
-    }
+    unsigned long long seed = (e->seed * 100000 + (unsigned)i) % EXAMPLE_HELD_OUT;
+    return painter_draw(seed, i % 2 == 0, i % 4 < 2 ? PAINTER_LARGE : PAINTER_CROP, picture);
+}
+
+/* image [1,3,side,side]: a random crop of a picture [1,3,h,w] */
+static inline void painter_crop(const cnv_tensor *picture, cnv_rng *rng, cnv_tensor *image)
+{
+    int x0 = (int)(cnv_uniform(rng) * (picture->w - image->w + 1));
+    int y0 = (int)(cnv_uniform(rng) * (picture->h - image->h + 1)), c, y;
+    for (c = 0; c < 3; c++)
+        for (y = 0; y < image->h; y++)
+            memcpy(image->data + (c * image->h + y) * image->w,
+                   picture->data + (c * picture->h + y0 + y) * picture->w + x0,
+                   (size_t)image->w * sizeof *image->data);
 }
 
 /* Picture i to paint: --image if i is 0, or one that training has not seen: a landscape if i is
@@ -177,11 +174,8 @@ static inline void painter_held_out(const example *e, int i, int size, cnv_tenso
 {
     const char *path = i ? NULL : example_text(e, "image", NULL);
     unsigned long long seed = EXAMPLE_HELD_OUT + e->seed * 100 + (unsigned)i;
-    toy_scene scene = toy_make(seed, NULL);
     if (path) painting_open(e, path, size, content);
-    else example_check(e, cnv_tensor_resize(content, 1, 3, size, size));
-    if (!path && i & 1) toy_render(&scene, size, content->data, NULL, NULL);
-    else if (!path) toy_landscape(seed, size, size, content->data);
+    else example_check(e, painter_draw(seed, i % 2 == 0, size, content));
 }
 
 #if defined __GNUC__ && !defined __clang__

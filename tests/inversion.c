@@ -130,6 +130,20 @@ static double others(cnv_net *net, int node, const cnv_tensor *images)
     return error;
 }
 
+/* The mean PSNR of each of x to the image so many after it: 0, its own; 1, another */
+static double mean_psnr(const cnv_tensor *x, const cnv_tensor *images, int after)
+{
+    double sum = 0;
+    int i;
+    for (i = 0; i < x->n; i++) {
+        cnv_tensor one = cnv_tensor_image(x, i), two = cnv_tensor_image(images, (i + after) % x->n);
+        sum += similarity_psnr(&one, &two) / x->n;
+    }
+    return sum;
+}
+
+/* Over eight pictures PSNR falls from layer to layer. The linear layers come last: there, it is
+   that of another's inversion within .5 dB, and cannot fall by more than noise does: .2 dB. */
 static void test_layers(const char *weights)
 {
     static const char *const layers[] = {"conv1", "conv2", "conv3", "conv4", "fc5", "logits"};
@@ -137,33 +151,28 @@ static void test_layers(const char *weights)
     example e;
     inversion_target t = {0};
     cnv_tensor images = {0}, x = {0};
-    double psnr[6];
+    double psnr[6], other;
     int k, ok = net && model_toynet(net, TOY_CLASSES) >= 0 && cnv_load(net, weights);
     CHECK(ok, "%s", cnv_error());
     memset(&e, 0, sizeof e);
     e.net = net, e.seed = 1;
-    scenes(&images, 3, EXAMPLE_HELD_OUT + 40);
+    scenes(&images, 8, EXAMPLE_HELD_OUT + 40);
     for (k = 0; k < 6; k++) {
-        cnv_tensor one, two, another;
-        double own, other;
         t.node = cnv_find(net, layers[k]);
         CHECK(inversion(&e, net, &images, 84, k ? 0.15 : 0.04, &t, &x), "%s", cnv_error());
-        psnr[k] = similarity_psnr(&x, &images);
-        one = cnv_tensor_image(&x, 0), two = cnv_tensor_image(&images, 0);
-        another = cnv_tensor_image(&x, 1);
-        own = similarity_psnr(&one, &two), other = similarity_psnr(&another, &two);
+        psnr[k] = mean_psnr(&x, &images, 0), other = mean_psnr(&x, &images, 1);
+        printf("%s: PSNR %.2f, to another picture %.2f\n", layers[k], psnr[k], other);
         CHECK(t.error <= (k ? 0.2 : 0.05), "%s: error %.3f", layers[k], t.error);
         CHECK(others(net, t.node, &images) > 4 * t.error, "%s: others %.3f, own %.3f", layers[k],
               others(net, t.node, &images), t.error);
-        if (k < 3) CHECK(own > other + 0.5, "%s: PSNR %.1f, another's %.1f", layers[k], own, other);
-        if (k && k < 4) CHECK(psnr[k] < psnr[k - 1], "%s: PSNR %.1f, before %.1f", layers[k],
-                              psnr[k], psnr[k - 1]);
-        if (k >= 4) CHECK(psnr[k] < psnr[2] - 1, "%s: PSNR %.1f, conv3 %.1f", layers[k], psnr[k],
-                          psnr[2]);
+        if (k < 3) CHECK(psnr[k] > other + 1, "%s: PSNR %.1f, another's %.1f", layers[k], psnr[k],
+                         other);
+        if (k) CHECK(psnr[k] < psnr[k - 1] + (k < 5 ? 0 : 0.2), "%s: PSNR %.2f, before %.2f",
+                     layers[k], psnr[k], psnr[k - 1]);
+        if (k >= 4) CHECK(fabs(psnr[k] - other) < 0.5, "%s: PSNR %.2f, another's %.2f", layers[k],
+                          psnr[k], other);
     }
     CHECK(psnr[0] >= 25, "first convolution: PSNR %.1f", psnr[0]);
-    printf("PSNR: %.1f %.1f %.1f %.1f %.1f %.1f\n", psnr[0], psnr[1], psnr[2], psnr[3], psnr[4],
-           psnr[5]);
     cnv_net_free(net), cnv_tensor_free(&images), cnv_tensor_free(&x);
 }
 
