@@ -186,7 +186,7 @@ static inline int panel_image(const example *e, cnv_tensor *image)
 {
     if (!e->has_scene) return cnv_tensor_copy(&e->image, image);
     if (!cnv_tensor_resize(image, 1, 3, PANEL_SIDE, PANEL_SIDE)) return 0;
-    toy_render(&e->scene, PANEL_SIDE, image->data, NULL, NULL);
+    toy_render(&e->scene, PANEL_SIDE, image->data, NULL, NULL), example_gray(e, image);
     return 1;
 }
 
