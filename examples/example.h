@@ -690,6 +690,16 @@ static inline cnv_net *example_untrained(const example *e)
     return net;
 }
 
+/* The same network once more, with the weights of its file. Free it. */
+static inline cnv_net *example_trained(const example *e)
+{
+    cnv_net *net = cnv_net_new();
+    example_check(e, net && e->model->build(net, e->classes) >= 0);
+    model_rename(net, e->file);
+    example_check(e, cnv_load_parsed(net, e->file) && (!e->gray || example_widen(net)));
+    return net;
+}
+
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC pop_options
 #endif

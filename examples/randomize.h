@@ -2,7 +2,7 @@
 
        n = randomize_layers(e.net, e.logits, layer, 7);
        for (k = 0; k < n; k++) { randomize_from(e.net, random, layer[k]); ... }
-       cnv_load_parsed(e.net, e.file);                       // and remembers                    */
+       randomize_back(&e);                                   // and remembers                    */
 #ifndef RANDOMIZE_H
 #define RANDOMIZE_H
 
@@ -34,6 +34,15 @@ static inline int randomize_from(cnv_net *net, const cnv_net *random, int node)
             ok = cnv_tensor_copy(&random->params[p].value, &net->params[p].value);
         }
     cnv_weights_changed(net);
+    return ok;
+}
+
+/* Gives all nodes the weights of the file again. */
+static inline int randomize_back(const example *e)
+{
+    cnv_net *trained = example_trained(e);
+    int ok = randomize_from(e->net, trained, 0);
+    cnv_net_free(trained);
     return ok;
 }
 

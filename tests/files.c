@@ -359,6 +359,8 @@ static void test_damage(void)
         memcpy(copy, image, cut);
         file = cnv_safetensors_parse(copy, cut);
         CHECK(!file, "accepted the first %d of %d bytes", (int)cut, (int)count);
+        CHECK(strstr(cnv_error(), cut < 8 ? "not a safetensors file" : "cut off"), "%s",
+              cnv_error());
         cnv_safetensors_close(file);
         free(copy);
     }

@@ -4,10 +4,12 @@
 #
 #     make matrix        NETS="resnet18 vgg16" make matrix
 #     PROGRAMS="saliency gradcam" sh tests/networks.sh resnet18
+#     KEEP=build/matrix make matrix      # to look at: NETWORK_PROGRAM.png, and what was printed
 #
 # ok: it drew its picture; no: it said in one sentence why it cannot, which is printed below. A
 # crash, silence or more than ten minutes is a failure. The last line is "N passed, N failed".
 root=$(pwd)
+keep=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 ln -s "$root/examples" "$folder/examples"
@@ -27,7 +29,7 @@ int main(int count, char **arguments)
     for (i = 0; count == 1 && i < MODEL_COUNT; i++)
         if (models[i].side > 64) puts(models[i].name); /* not toynet and smallnet */
     if (count == 1) return 0;
-    return !m || m->build(net, m->classes) < 0 || !cnv_init(net, 1) ||
+    return !m || m->build(net, m->classes) < 0 || !cnv_init(net, 2) ||
            !cnv_save(net, "weights.safetensors", NULL);
 }
 END
@@ -59,6 +61,9 @@ try() {
         echo "$1, $2: status $status: $(head -n 3 err)" >>refusals
     fi
     if [ $word = FAILED ]; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+    if [ -n "$keep" ] && [ $word = ok ]; then
+        cp picture.png "$keep/$1_$2.png" && cp out "$keep/$1_$2.txt"
+    fi
     rm -f picture.png
     printf ' %s:%s' "$2" $word
 }

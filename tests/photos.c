@@ -244,6 +244,44 @@ static void test_two_readers(void)
     cnv_net_free(net);
 }
 
+/* ---- Captions ---- */
+
+/* How far the ink on a white canvas reaches: to the right, and in height. */
+static void ink(const cnv_tensor *canvas, int *right, int *height)
+{
+    int x, y, top = canvas->h, bottom = 0;
+    *right = 0;
+    for (y = 0; y < canvas->h; y++)
+        for (x = 0; x < canvas->w; x++)
+            if (canvas->data[y * canvas->w + x] < 0.7f) {
+                *right = x > *right ? x : *right;
+                top = y < top ? y : top, bottom = y > bottom ? y : bottom;
+            }
+    *height = bottom - top + 1;
+}
+
+/* A long name of a class is cut rather than too small to read, and a short one is left alone. */
+static void test_captions(void)
+{
+    static const char *const names[3] = {"tabby", "chambered nautilus", "tench"};
+    int i, right, height, least, full;
+    cnv_tensor canvas = {0};
+    for (i = 0; i < 3; i++) {
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        cnv_text(&canvas, 10, 10, PANEL_LEAST, panel_black, names[i]);
+        ink(&canvas, &right, &least);
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        cnv_text(&canvas, 10, 10, 11, panel_black, names[i]);
+        ink(&canvas, &right, &full);
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        panel_within(&canvas, 78, 10, 10, 11, panel_black, names[i]);
+        ink(&canvas, &right, &height);
+        CHECK(right > 20 && right <= 10 + 78 + 1, "%s: up to %d", names[i], right);
+        CHECK(height == (i == 1 ? least : full), "%s: %d high", names[i], height);
+    }
+    cnv_tensor_free(&canvas);
+}
+
 static void test_counts(void)
 {
     const char *one = example_count(1, "picture"), *none = example_count(0, "picture");
@@ -253,7 +291,7 @@ static void test_counts(void)
 
 int main(void)
 {
-    test_counts();
+    test_counts(), test_captions();
     test_gray_network(gray_net), test_gray_network(gray_layers), test_two_readers();
     test_photos();
     test_simple_photos();
