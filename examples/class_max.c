@@ -90,7 +90,8 @@ static int class_max_draw(const example *e, cnv_tensor *sheet, int y, int large,
         down += i / columns * (cell + 40);
         cnv_paste(sheet, &one, x, down);
         if (large)
-            panel_within(sheet, cell, x, down + cell + 9, 13, panel_black, e->class_names[first + i]);
+            panel_within(sheet, cell, x, down + cell + 9, 13, panel_black,
+                         e->class_names[first + i]);
     }
     cnv_tensor_free(&cells);
     return ok;

@@ -10,6 +10,8 @@
 # crash, silence or more than ten minutes is a failure. The last line is "N passed, N failed".
 root=$(pwd)
 keep=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
+picture=picture.ppm                    # PNG takes longer
+if [ -n "$keep" ]; then picture=picture.png; fi
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 ln -s "$root/examples" "$folder/examples"
@@ -50,9 +52,9 @@ try() {
     "$root/build/$2" --help >help
     # shellcheck disable=SC2046
     timeout 600 "$root/build/$2" $(quick "$2") --net "$1" --weights weights.safetensors \
-        --side "$(side "$1")" --out picture.png >out 2>err </dev/null
+        --side "$(side "$1")" --out $picture >out 2>err </dev/null
     status=$?
-    if [ $status = 0 ] && [ -s picture.png ]; then word=ok
+    if [ $status = 0 ] && [ -s $picture ]; then word=ok
     elif [ $status = 1 ] && [ "$(wc -l <err)" = 1 ]; then
         word=no
         echo "$1: $(cat err)" >>refusals
@@ -62,9 +64,9 @@ try() {
     fi
     if [ $word = FAILED ]; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
     if [ -n "$keep" ] && [ $word = ok ]; then
-        cp picture.png "$keep/$1_$2.png" && cp out "$keep/$1_$2.txt"
+        cp $picture "$keep/$1_$2.png" && cp out "$keep/$1_$2.txt"
     fi
-    rm -f picture.png
+    rm -f $picture
     printf ' %s:%s' "$2" $word
 }
 
