@@ -62,13 +62,12 @@ static int sanity_check(const example *e, sanity *s)
     for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, 0);
     for (k = 0; ok && k < DRAWS * s->layers; k++) {
         int down = k % s->layers, draw = DRAWS - 1 - k / s->layers; /* the first is shown */
-        ok = (down || (randomize_back(e) &&
-                       cnv_init(random, e->seed * DRAWS + (unsigned)draw))) &&
-             randomize_from(e->net, random, s->layer[down]);
+        ok = (down || (randomize_back(e), cnv_init(random, e->seed * DRAWS + (unsigned)draw))) &&
+             randomize_down(e->net, random, s->layer, down);
         for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, down + 1);
         example_progress("forgetting", k + 1, DRAWS * s->layers, start);
     }
-    return cnv_net_free(random), ok && randomize_back(e);
+    return cnv_net_free(random), randomize_back(e), ok;
 }
 
 #ifndef EXAMPLE_NO_MAIN
