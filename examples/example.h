@@ -275,6 +275,16 @@ static inline int example_thrice(cnv_tensor *weight)
     return 1;
 }
 
+/* t [n,3C,h,w]: each third of the channels becomes the mean of all three. */
+static inline void example_even(cnv_tensor *t)
+{
+    int i, third = t->c / 3 * t->h * t->w;
+    for (i = 0; i < t->n * third; i++) {
+        float *x = t->data + i / third * 3 * third + i % third;
+        x[0] = x[third] = x[2 * third] = (x[0] + x[third] + x[2 * third]) / 3;
+    }
+}
+
 /* A network of gray pictures, once it has its weights, reads the mean of the three channels that
    the examples' pictures have. Returns 0 if more than one layer, or one that is neither a
    convolution nor linear, is the first with weights. */
@@ -293,19 +303,19 @@ static inline int example_widen(cnv_net *net)
         node->channels = 3;
         for (k = 1; k < 3; k++) node->mean[k] = node->mean[0], node->std[k] = node->std[0];
     }
-    if (!example_thrice(&net->params[net->nodes[first].param[0]].value)) return 0;
+    if (!example_thrice(&net->params[0].value)) return 0;
     cnv_weights_changed(net);
     return 1;
 }
 
 /* Pictures for a network of gray ones are gray. */
-static inline void example_gray(const example *e, cnv_tensor *picture)
+static inline void example_gray(const example *e, cnv_tensor *pictures)
 {
-    float *x = picture->data;
-    int i, plane = picture->h * picture->w;
-    for (i = 0; e->gray && i < plane; i++)
-        x[i] = x[i + plane] = x[i + 2 * plane] =
-            0.299f * x[i] + 0.587f * x[i + plane] + 0.114f * x[i + 2 * plane];
+    int i, plane = pictures->h * pictures->w;
+    for (i = 0; e->gray && i < pictures->n * plane; i++) {
+        float *x = pictures->data + i / plane * 3 * plane + i % plane;
+        x[0] = x[plane] = x[2 * plane] = 0.299f * x[0] + 0.587f * x[plane] + 0.114f * x[2 * plane];
+    }
 }
 
 /* --weights, and --net, which `train` wrote into the weight file, too; or a model of the program's
@@ -681,12 +691,20 @@ static inline int example_scene(const toy_scene *scene, int side, cnv_tensor *pi
     return ok;
 }
 
+/* Draws the weights of the same network anew; one of gray pictures remains one. */
+static inline int example_draw(const example *e, cnv_net *net, uint64_t seed)
+{
+    int ok = cnv_init(net, seed);
+    if (ok && e->gray) example_even(&net->params[0].value), cnv_weights_changed(net);
+    return ok;
+}
+
 /* The same network as it was before training, or a cousin of it: a control. Free it. */
 static inline cnv_net *example_untrained(const example *e)
 {
     cnv_net *net = cnv_net_new();
-    example_check(e, net && e->model->build(net, e->classes) >= 0 && cnv_init(net, e->seed) &&
-                     (!e->gray || example_widen(net)));
+    example_check(e, net && e->model->build(net, e->classes) >= 0 &&
+                     (!e->gray || example_widen(net)) && example_draw(e, net, e->seed));
     return net;
 }
 

@@ -79,7 +79,7 @@ static int inversion_images(const example *e, cnv_tensor *images)
     for (i = 0; i < INVERSION_ROWS; i++)
         memcpy(cnv_tensor_image(images, i).data, e->image.data,
                cnv_tensor_size(&e->image) * sizeof(float));
-    toy_render(&other, side, cnv_tensor_image(images, 1).data, NULL, NULL);
+    toy_render(&other, side, cnv_tensor_image(images, 1).data, NULL, NULL), example_gray(e, images);
     return 1;
 }
 

@@ -62,7 +62,8 @@ static int sanity_check(const example *e, sanity *s)
     for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, 0);
     for (k = 0; ok && k < DRAWS * s->layers; k++) {
         int down = k % s->layers, draw = DRAWS - 1 - k / s->layers; /* the first is shown */
-        ok = (down || (randomize_back(e), cnv_init(random, e->seed * DRAWS + (unsigned)draw))) &&
+        ok = (down || (randomize_back(e),
+                       example_draw(e, random, e->seed * DRAWS + (unsigned)draw))) &&
              randomize_down(e->net, random, s->layer, down);
         for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, down + 1);
         example_progress("forgetting", k + 1, DRAWS * s->layers, start);
