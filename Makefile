@@ -80,7 +80,7 @@ bench: build/bench build/networks build/peers/onednn build/peers/openblas
 parity: build/parity
 	PATH="/usr/bin:$$PATH" python3 tests/parity/parity.py $(if $(NETS),--net $(NETS)) \
 		$(if $(QUICK),--quick --seeds 1)
-# Every example on every network, with random weights; it takes an hour of one processor.
+# Every example on every network, with random weights; it takes half an hour.
 matrix: $(PROGRAMS)
 	@CC='$(CC)' sh tests/networks.sh $(NETS)
 staircase: build/staircase
