@@ -5677,8 +5677,9 @@ static int cnv__read_entry(cnv__json *json, cnv_safetensor *tensor, const unsign
         return cnv__json_fail(json, "dtype, shape or data_offsets is missing");
     json->tensor = NULL;
     if (offsets[0] > offsets[1] || offsets[1] > data_bytes)
-        return cnv__fail("tensor \"%.80s\": data_offsets [%zu,%zu] in %zu bytes of data",
-                         tensor->name, offsets[0], offsets[1], data_bytes);
+        return cnv__fail("tensor \"%.80s\": data_offsets [%zu,%zu], but %zu bytes of data%s",
+                         tensor->name, offsets[0], offsets[1], data_bytes,
+                         offsets[1] > data_bytes ? ": the file seems cut off" : "");
     tensor->bytes = data + offsets[0];
     tensor->byte_count = offsets[1] - offsets[0];
     cnv__shape_text(tensor->rank, tensor->shape, shape);

@@ -120,8 +120,8 @@ static void activations_report(const example *e, const cnv_tensor *highest, int 
         for (k = 0; k < n && k < 8; k++) printf(" %d", dead[k]);
         printf(n > 8 ? " ...\n" : "\n");
     }
-    printf("dead on %d pictures: %d of %d channels, %.1f %%\n", images, all, channels,
-           100.0 * all / (channels ? channels : 1));
+    printf("dead on %s: %d of %d channels, %.1f %%\n", example_count(images, "picture"), all,
+           channels, 100.0 * all / (channels ? channels : 1));
 }
 
 int main(int argc, char **argv)

@@ -51,6 +51,7 @@ struct ascent {
     int waves;                  /* z holds pixels (0), or waves of decorrelated colours (1) */
     double spectrum;            /* waves have amplitudes of 1 / frequency ^ spectrum; 1: as natural
                                    pictures have (Field 1987); less: more detail */
+    int gray;                   /* for a network of gray pictures */
     int mix;                    /* pixels, but steps are those of decorrelated colours (1): grad is
                                    mixed as natural colours vary together. Not with L-BFGS */
     double soften;              /* pixels: twice its blur of this sigma is added to grad, so that
@@ -98,7 +99,7 @@ static inline ascent ascent_of(const example *e, int upto, ascent_objective *obj
     memset(&a, 0, sizeof a);
     a.net = e->net, a.upto = upto, a.objective = objective, a.setting = setting;
     a.scale = 1, a.rate = 1.5 / 255, a.momentum = 0.9, a.spectrum = 1;
-    a.rng = cnv_rng_seed(e->seed);
+    a.rng = cnv_rng_seed(e->seed), a.gray = e->gray;
     return a;
 }
 
@@ -125,6 +126,7 @@ static inline int ascent_render(ascent *a)
     if (ok) waves_weigh(&a->amplitude, &a->slope);
     ok = ok && waves_transform(a->basis, 1, &a->slope, &a->image);
     if (ok) waves_colours(&a->image, 0);
+    if (ok && a->gray) example_even(&a->image);
     for (i = 0; ok && i < size; i++) a->image.data[i] = 1 / (1 + expf(-a->image.data[i]));
     return ok;
 }
@@ -508,6 +510,7 @@ static inline int ascent_start(ascent *a, int n, int h, int w, double noise)
     size = cnv_tensor_size(&a->z);
     for (i = 0; i < size; i++)
         a->z.data[i] = (float)((a->waves ? 0 : 0.5) + noise * cnv_normal(&a->rng));
+    if (a->gray && !a->waves) example_even(&a->z);
     return ascent_begin(a);
 }
 

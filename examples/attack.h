@@ -59,13 +59,15 @@ static inline int attack_sign(const cnv_tensor *clean, const cnv_tensor *slope, 
     return 1;
 }
 
-/* The control: every number goes up or down by eps, by chance. */
-static inline int attack_noise(const cnv_tensor *clean, int eps, cnv_rng *rng, cnv_tensor *x)
+/* The control: every number goes up or down by eps, by chance; what is gray stays gray. */
+static inline int attack_noise(const example *e, const cnv_tensor *clean, int eps, cnv_rng *rng,
+                               cnv_tensor *x)
 {
-    size_t i, size = cnv_tensor_size(clean);
+    size_t i, size = cnv_tensor_size(clean), plane = (size_t)clean->h * (size_t)clean->w;
     if (!cnv_tensor_copy(clean, x)) return 0;
     for (i = 0; i < size; i++)
-        x->data[i] += (float)(cnv_random(rng) & 1 ? eps : -eps) / 255;
+        if (e->gray && i / plane % 3) x->data[i] = x->data[i - plane];
+        else x->data[i] += (float)(cnv_random(rng) & 1 ? eps : -eps) / 255;
     attack_round(x);
     return 1;
 }
@@ -162,7 +164,7 @@ static inline void attack_sweep(const example *e, const dataset *d, int first, c
         example_check(e, !net || attack_slope(net, logits, &clean, labels, &slope));
         for (k = 0; k < points; k++) { /* one slope serves all eps */
             example_check(e, net ? attack_sign(&clean, &slope, eps[k], &x)
-                                 : attack_noise(&clean, eps[k], &rng, &x));
+                                 : attack_noise(e, &clean, eps[k], &rng, &x));
             right[k] += (double)attack_count(e, &x, labels) / (d->n - first);
         }
         example_progress("attacking", i + clean.n - first, d->n - first, start);
@@ -259,7 +261,7 @@ static inline int attack_control(panel_sheet *sheet, int index, const example *e
     cnv_rng rng = cnv_rng_seed(e->seed);
     cnv_tensor noise = {0};
     char text[128], note[128];
-    int ok = attack_noise(clean, eps, &rng, &noise) && attack_says(e, &noise, text, sizeof text);
+    int ok = attack_noise(e, clean, eps, &rng, &noise) && attack_says(e, &noise, text, sizeof text);
     snprintf(note, sizeof note, "the control: %d/255 up or down by chance", eps);
     ok = ok && panel_picture(sheet, index, &noise, text, note);
     cnv_tensor_free(&noise);

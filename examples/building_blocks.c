@@ -93,7 +93,7 @@ static void blocks_picture(const example *e, const blocks *b, int steps, panel_s
     rival = example_rival(e, e->class_id);
     example_check(e, blocks_effects(e->net, e->logits, rival, b, worth, &share));
     cnv_text(&sheet->picture, PANEL_MARGIN, 38, 21, panel_black, text);
-    snprintf(text, sizeof text, "%d groups for %d channels, error %.2f", b->groups,
+    snprintf(text, sizeof text, "%s for %d channels, error %.2f", example_count(b->groups, "group"),
              b->parts.values.c, b->after);
     example_check(e, panel_picture(sheet, 1, &over, "where which group fires", text) &&
                      panel_shares(sheet, 2, &b->share, "what each place is worth to the class"));
@@ -139,8 +139,8 @@ int main(int argc, char **argv)
     example_save(&e, &sheet.picture);
     for (i = 0; i < groups; i++) sum += b[0].effect[i];
     for (i = 0; i < (int)cnv_tensor_size(&b[0].share); i++) all += (double)b[0].share.data[i];
-    printf("error of the factorization: %.3f at the start, %.3f after %d steps; effect of the "
-           "groups %.2f, of all activations %.2f\n", b[0].before, b[0].after, b[0].steps, sum, all);
+    printf("error of the factorization: %.3f at first, %.3f after %s; effect of the groups %.2f, "
+           "of all %.2f\n", b[0].before, b[0].after, example_count(b[0].steps, "step"), sum, all);
     for (i = 0; i < 3; i++) truth_add(&table, names[i], building_blocks_map, &b[i], 0);
     truth_report(&e, &table, scenes);
     for (i = 0; i < 3; i++) blocks_end(&b[i]);

@@ -89,7 +89,9 @@ static int class_max_draw(const example *e, cnv_tensor *sheet, int y, int large,
         int x = LEFT + i % columns * (cell + GAP), down = y + (large ? 34 : 24);
         down += i / columns * (cell + 40);
         cnv_paste(sheet, &one, x, down);
-        if (large) cnv_text(sheet, x, down + cell + 9, 13, panel_black, e->class_names[first + i]);
+        if (large)
+            panel_within(sheet, cell, x, down + cell + 9, 13, panel_black,
+                         e->class_names[first + i]);
     }
     cnv_tensor_free(&cells);
     return ok;

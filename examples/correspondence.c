@@ -121,7 +121,8 @@ int main(int argc, char **argv)
     panel_sheet sheet = {{0}, 0};
     static score_pair pair;
     if (at->out.h * at->out.w == 1) example_fail(&e, "%s has channels, but no places", at->name);
-    example_check(&e, panel_begin(&sheet, 4, SHOWN / 2, "Correspondence"));
+    example_check(&e, panel_begin(&sheet, 4, scenes / 2 < SHOWN ? (scenes / 2 + 1) / 2 : SHOWN / 2,
+                                  "Correspondence"));
     for (i = 0; i < scenes / 2; i++) {
         example_check(&e, score_pair_make(&pair, i, only < 0 ? i % TOY_CLASSES : only, e.image.w));
         for (w = 0; w < WAYS; w++) {

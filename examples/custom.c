@@ -132,8 +132,9 @@ int main(int argc, char **argv)
     printf("%d parameters, all in the file; %d more tensors in it\n", e.net->param_count,
            e.net->unused_tensors);
     if (scenes && example_toys(&e))
-        printf("%d held-out scenes: %.1f%% right, with random weights %.1f%%\n", scenes,
-               100 * custom_accuracy(&e, e.net, scenes), 100 * custom_accuracy(&e, random, scenes));
+        printf("%s: %.1f%% right, with random weights %.1f%%\n",
+               example_count(scenes, "held-out scene"), 100 * custom_accuracy(&e, e.net, scenes),
+               100 * custom_accuracy(&e, random, scenes));
     cnv_net_free(random), panel_end(&sheet), example_end(&e);
     return 0;
 }

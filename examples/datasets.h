@@ -80,7 +80,7 @@ static inline void dataset_toybox(const example *e, dataset *d, unsigned long lo
             cnv_tensor rgb = {0};
             size_t k;
             example_check(e, cnv_tensor_resize(&rgb, 1, 3, d->side, d->side));
-            toy_render(&scene, d->side, rgb.data, NULL, NULL);
+            toy_render(&scene, d->side, rgb.data, NULL, NULL), example_gray(e, &rgb);
             for (k = 0; k < bytes; k++) pixel[k] = (unsigned char)(255 * rgb.data[k] + 0.5f);
             cnv_tensor_free(&rgb);
             d->labels[d->n + i] = scene.class_id;
@@ -387,6 +387,9 @@ static inline dataset dataset_of(const example *e, int n)
         if (d.n > n) d.n = n;
     } else {
         dataset_toybox(e, &d, EXAMPLE_HELD_OUT, n, NULL);
+        if (!example_toys(e))
+            printf("shown: %s, which %s was not trained on\n", example_count(n, "Toybox scene"),
+                   e->model->name);
     }
     return d;
 }

@@ -90,6 +90,9 @@ int main(int argc, char **argv)
     o.steps = (int)example_number(&e, "steps", o.steps, 0, 10000);
     o.back = example_number(&e, "back", o.back, 0, 1);
     synthesis_layers(&e, &early, &late);
+    if (!cnv_forward(e.net, &t.small, CNV_ALL))
+        example_fail(&e, "the small dreams would be of %d x %d, too small for this network; say a "
+                     "larger --size (%s)", t.small.h, t.small.w, cnv_error());
     unit.node = e.logits, unit.channel = synthesis_class(&e);
     dream_of(&e, e.net, e.logits, ascent_units, &unit, &t.image, &o, &t);
     synthesis_show_class(&e, &t, unit.channel);

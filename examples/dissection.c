@@ -111,8 +111,8 @@ static void dissection_picture(const example *e, const dataset *d, const dissect
         printf("%s%s %d (%.2f)", i ? ", " : "best units: ", name, best, unit[best].iou);
         snprintf(text, sizeof text, "unit %d: %.2f", best, unit[best].iou);
         cnv_text(sheet, x, y + 52, 12, panel_gray, text);
-        snprintf(text, sizeof text, "%s of %d units", c < TOY_PARTS ? "part" : "class",
-                 dissection_detectors(unit, u->channels, c));
+        snprintf(text, sizeof text, "%s of %s", c < TOY_PARTS ? "part" : "class",
+                 example_count(dissection_detectors(unit, u->channels, c), "unit"));
         cnv_text(sheet, x, y + 76, 12, panel_gray, text);
         units_mask_row(e, d, e->layer, best, units_of(u, best), u->count, unit[best].threshold,
                        TILE, x + 140, y, sheet);

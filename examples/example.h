@@ -54,6 +54,7 @@ typedef struct {
     const model *model;
     cnv_net *net;
     int logits;                       /* the node with a number for each class */
+    int gray;                         /* the network was made for gray pictures */
     int classes;
     const char *class_names[EXAMPLE_CLASSES];
     cnv_safetensors *file;            /* owns the names */
@@ -85,6 +86,16 @@ static inline void example_fail(const example *e, const char *format, ...)
 static inline void example_check(const example *e, int ok)
 {
     if (!ok) example_fail(e, "%s", cnv_error());
+}
+
+/* "1 picture" or "600 pictures"; the text of the fifth call after this takes its place. */
+static inline const char *example_count(int n, const char *noun)
+{
+    static char texts[4][64];
+    static int next;
+    char *text = texts[next++ % 4];
+    snprintf(text, sizeof texts[0], "%d %.40s%s", n, noun, n == 1 ? "" : "s");
+    return text;
 }
 
 /* The text after --name, or fallback. */
@@ -252,6 +263,61 @@ static inline const model *example_sized(const example *e)
     return &sized;
 }
 
+/* weight [K,C,R,S] becomes [K,3C,R,S]: three times the same, a third of it each. */
+static inline int example_thrice(cnv_tensor *weight)
+{
+    cnv_tensor wide = {0};
+    int i, size = weight->c * weight->h * weight->w;
+    if (!cnv_tensor_resize(&wide, weight->n, 3 * weight->c, weight->h, weight->w)) return 0;
+    for (i = 0; i < 3 * weight->n * size; i++)
+        wide.data[i] = weight->data[i / (3 * size) * size + i % size] / 3;
+    cnv_tensor_free(weight), *weight = wide;
+    return 1;
+}
+
+/* t [n,3C,h,w]: each third of the channels becomes the mean of all three. */
+static inline void example_even(cnv_tensor *t)
+{
+    int i, third = t->c / 3 * t->h * t->w;
+    for (i = 0; i < t->n * third; i++) {
+        float *x = t->data + i / third * 3 * third + i % third;
+        x[0] = x[third] = x[2 * third] = (x[0] + x[third] + x[2 * third]) / 3;
+    }
+}
+
+/* A network of gray pictures, once it has its weights, reads the mean of the three channels that
+   the examples' pictures have. Returns 0 if more than one layer, or one that is neither a
+   convolution nor linear, is the first with weights. */
+static inline int example_widen(cnv_net *net)
+{
+    int i, k, first = 1;
+    for (; first < net->count && !net->nodes[first].params; first++)
+        if (net->nodes[first].inputs != 1) return 0;
+    for (i = first + 1; i < net->count; i++)
+        for (k = 0; k < net->nodes[i].inputs; k++)
+            if (net->nodes[i].input[k] < first) return 0;
+    if (first == net->count || net->nodes[first].input[0] != first - 1 ||
+        (net->nodes[first].op != CNV_CONV2D && net->nodes[first].op != CNV_LINEAR)) return 0;
+    for (i = 0; i < first; i++) {
+        cnv_node *node = &net->nodes[i];
+        node->channels = 3;
+        for (k = 1; k < 3; k++) node->mean[k] = node->mean[0], node->std[k] = node->std[0];
+    }
+    if (!example_thrice(&net->params[0].value)) return 0;
+    cnv_weights_changed(net);
+    return 1;
+}
+
+/* Pictures for a network of gray ones are gray. */
+static inline void example_gray(const example *e, cnv_tensor *pictures)
+{
+    int i, plane = pictures->h * pictures->w;
+    for (i = 0; e->gray && i < pictures->n * plane; i++) {
+        float *x = pictures->data + i / plane * 3 * plane + i % plane;
+        x[0] = x[plane] = x[2 * plane] = 0.299f * x[0] + 0.587f * x[plane] + 0.114f * x[2 * plane];
+    }
+}
+
 /* --weights, and --net, which `train` wrote into the weight file, too; or a model of the program's
    own, and its weights among the examples' data. */
 static inline void example_network(example *e, const model *own, const char *own_weights)
@@ -274,9 +340,11 @@ static inline void example_network(example *e, const model *own, const char *own
     example_check(e, e->net != NULL);
     e->logits = e->model->build(e->net, e->classes);
     example_check(e, e->logits >= 0 && model_load(e->net, weights));
-    if (e->net->nodes[0].channels != 3)
-        example_fail(e, "%s looks at pictures of %d channels, but the examples' have 3, the grey "
-                     "ones 3 that are equal", e->model->name, e->net->nodes[0].channels);
+    e->gray = e->net->nodes[0].channels == 1;
+    if (e->net->nodes[0].channels != 3 && !(e->gray && example_widen(e->net)))
+        example_fail(e, "%s looks at pictures of %s; the examples can show networks colours, or "
+                     "gray ones to a first convolution", e->model->name,
+                     example_count(e->net->nodes[0].channels, "channel"));
 }
 
 /* Whether a class name is `text` (strictness 2), or is but for capitals (1), or has a word that
@@ -378,9 +446,11 @@ static inline int example_square(const example *e, const cnv_tensor *picture, in
     int less = picture->h < picture->w ? picture->h : picture->w, ok;
     cnv_tensor middle = {0};
     if (e->model && e->model->resize != e->model->side)
-        return photo_square(picture, e->model, side, square);
-    ok = photo_crop(picture, (picture->h - less) / 2, (picture->w - less) / 2, less, &middle) &&
-         cnv_resize(&middle, side, side, square);
+        ok = photo_square(picture, e->model, side, square);
+    else
+        ok = photo_crop(picture, (picture->h - less) / 2, (picture->w - less) / 2, less, &middle) &&
+             cnv_resize(&middle, side, side, square);
+    if (ok) example_gray(e, square);
     cnv_tensor_free(&middle);
     return ok;
 }
@@ -420,6 +490,7 @@ static inline void example_picture(example *e)
             continue;
         example_check(e, cnv_tensor_resize(&e->image, 1, 3, side, side));
         toy_render(&e->scene, side, e->image.data, side == TOY_SIDE ? e->mask : NULL, NULL);
+        example_gray(e, &e->image);
         example_check(e, cnv_forward(e->net, &e->image, CNV_ALL)), example_finite(e);
         e->predicted = example_answer(e, 0);
         e->has_scene = side == TOY_SIDE;
@@ -594,7 +665,7 @@ static inline int example_batch(const cnv_tensor *image, int left)
 static inline void example_rate(int images, double start)
 {
     double rate = images / (example_seconds() - start);
-    printf("%d images, %.*f a second\n", images, rate < 10, rate);
+    printf("%s, %.*f a second\n", example_count(images, "image"), rate < 10, rate);
 }
 
 /* The feature maps of a layer, as papers have them: what it hands on, after its ReLU. That is the
@@ -620,11 +691,30 @@ static inline int example_scene(const toy_scene *scene, int side, cnv_tensor *pi
     return ok;
 }
 
+/* Draws the weights of the same network anew; one of gray pictures remains one. */
+static inline int example_draw(const example *e, cnv_net *net, uint64_t seed)
+{
+    int ok = cnv_init(net, seed);
+    if (ok && e->gray) example_even(&net->params[0].value), cnv_weights_changed(net);
+    return ok;
+}
+
 /* The same network as it was before training, or a cousin of it: a control. Free it. */
 static inline cnv_net *example_untrained(const example *e)
 {
     cnv_net *net = cnv_net_new();
-    example_check(e, net && e->model->build(net, e->classes) >= 0 && cnv_init(net, e->seed));
+    example_check(e, net && e->model->build(net, e->classes) >= 0 &&
+                     (!e->gray || example_widen(net)) && example_draw(e, net, e->seed));
+    return net;
+}
+
+/* The same network once more, with the weights of its file. Free it. */
+static inline cnv_net *example_trained(const example *e)
+{
+    cnv_net *net = cnv_net_new();
+    example_check(e, net && e->model->build(net, e->classes) >= 0);
+    model_rename(net, e->file);
+    example_check(e, cnv_load_parsed(net, e->file) && (!e->gray || example_widen(net)));
     return net;
 }
 

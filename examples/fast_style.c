@@ -101,7 +101,7 @@ static double paint_search(const example *e, painter *p, const cnv_tensor *conte
                                  steps, loss, out));
     begin = example_seconds() - begin;
     for (i = 0; i < steps && loss[i] > pass; i++) continue;
-    printf("%d steps of %s: loss %.4f, %.2f s; %s one pass after %d\n", steps,
+    printf("%s of %s: loss %.4f, %.2f s; %s one pass after %d\n", example_count(steps, "step"),
            method == ASCENT_ADAM ? "Adam" : "L-BFGS", loss[steps], begin,
            loss[i] > pass ? "still behind" : "level with", i);
     return begin;
@@ -133,7 +133,8 @@ int main(int argc, char **argv)
     paint_search(&e, &p, &content, ASCENT_ADAM, pass, points - 1, loss + points, &out);
     many = paint_search(&e, &p, &content, ASCENT_LBFGS, pass, points - 1, loss, &out);
     printf("one pass is %.0f times faster than the search by L-BFGS\n", many / one);
-    snprintf(note, sizeof note, "loss %.4f after %d steps", loss[points - 1], points - 1);
+    snprintf(note, sizeof note, "loss %.4f after %s", loss[points - 1],
+             example_count(points - 1, "step"));
     for (i = 0; i < 3 * points; i++) loss[i] = log10(i < 2 * points ? loss[i] : pass);
     example_check(&e, panel_picture(&sheet, 2, &out, "the search, by L-BFGS", note) &&
                       panel_lines(&sheet, 4, "log10 of the loss", "share of the search's steps",

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
                               "images,data,steps,objective,channel,group,diversity");
     dataset d = dataset_of(&e, (int)example_number(&e, "images", 1000, 1, 1e6));
     feature_sheet s = {NULL, NULL, 48, 0, NULL, 0, 0, 0, {NULL, 0, 0, 0, 0, 0}};
-    int node[ROWS + 1], maps[ROWS + 1], unit[UNITS], n, i, group, most = COLUMNS;
+    int node[ROWS + 1], maps[ROWS + 1], unit[UNITS], n, i, group, most = COLUMNS, rows;
     units u[ROWS + 1];
     const char *objective = example_text(&e, "objective", "neuron");
     char text[128];
@@ -122,11 +122,12 @@ int main(int argc, char **argv)
     if (!s.everywhere && strcmp(objective, "neuron"))
         example_fail(&e, "--objective is neuron or channel, got \"%s\"", objective);
     n = example_text(&e, "layer", NULL) ? 0 : vision_layers(&e, node, ROWS);
+    rows = n ? n : ROWS; /* of one layer alone as many units as of all */
     if (!n) n = 1, most = UNITS, node[0] = e.layer;
     for (node[n] = e.layer, i = 0; i <= n; i++) maps[i] = example_feature_maps(e.net, node[i]);
     units_search(&e, &d, maps, n + 1, 4, u);
     s.v = vision_room(&e, node, n + 1, UNITS);
-    example_check(&e, cnv_canvas(&s.sheet, PANEL_TOP + (ROWS + 1) * ROW + 10,
+    example_check(&e, cnv_canvas(&s.sheet, PANEL_TOP + (rows + 1) * ROW + 10,
                                  2 * PANEL_MARGIN + COLUMNS * STEP - 24, panel_white));
     snprintf(text, sizeof text, "Pictures made for single units, beside the four of %d that excite "
              "each unit most", d.n);
@@ -139,7 +140,7 @@ int main(int argc, char **argv)
     group = vision_group(&e, u[n].channels, unit, UNITS);
     feature_vis_others(&s, e.layer, unit, group ? group : i ? i : 1,
                        (double)units_of(&u[n], *unit)->value *
-                       example_number(&e, "diversity", 1, 0, 1e6), PANEL_TOP + ROWS * ROW);
+                       example_number(&e, "diversity", 1, 0, 1e6), PANEL_TOP + rows * ROW);
     printf("%d of %d live units are more excited by their picture than by any of %d of the data "
            "set;\nby noise of its spectrum: %d\n", s.better, s.units, d.n, s.noise);
     example_save(&e, &s.sheet);

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
                       attack_control(&sheet, 5, &e, &e.image, eps));
     example_save(&e, &sheet.picture);
     fgsm_verdict(&e, &x);
-    printf("%d pictures%10s", d.n, "eps");
+    printf("%-12s%10s", example_count(d.n, "picture"), "eps");
     for (k = 0; k < FGSM_POINTS; k++) printf("%6d", fgsm_eps[k]);
     printf(" /255\n%% right, attacked    ");
     for (k = 0; k < FGSM_POINTS; k++) printf("%6.1f", 100 * right[0][k]);

@@ -103,6 +103,7 @@ static int filters_strip(const cnv_net *const *nets, int node, double *smoothnes
     for (i = 0; ok && i < 2; i++) {
         const cnv_tensor *w = &nets[i]->params[nets[i]->nodes[node].param[0]].value;
         smoothness[i] = filters_smoothness(w);
+        if (fabs(smoothness[i]) < 0.005) smoothness[i] = 0; /* rather than -0.00 */
         snprintf(smooth, sizeof smooth, ", smoothness %.2f", smoothness[i]);
         snprintf(text, sizeof text, "%s: %d filters of %d x %d x %d%s",
                  nets[i]->nodes[node].name, w->n, w->h, w->w, w->c,

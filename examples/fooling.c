@@ -99,7 +99,8 @@ static int fooling_picture(const example *e, const cnv_tensor *x, int columns, i
         hits[kind] += p >= 0.996;
         snprintf(text, sizeof text, "%.2f%%", 100 * p);
         ok = ok && attack_tile(sheet, &one, left, TOP + kind * ROW, TILE, text);
-        if (!kind) cnv_text(sheet, left, TOP - 28, 13, panel_black, e->class_names[column]);
+        if (!kind)
+            panel_within(sheet, TILE, left, TOP - 28, 13, panel_black, e->class_names[column]);
         if (!column) cnv_text(sheet, PANEL_MARGIN, TOP + kind * ROW + TILE / 2 - 6, 13,
                               panel_black, fooling_names[kind]);
     }

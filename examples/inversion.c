@@ -79,7 +79,7 @@ static int inversion_images(const example *e, cnv_tensor *images)
     for (i = 0; i < INVERSION_ROWS; i++)
         memcpy(cnv_tensor_image(images, i).data, e->image.data,
                cnv_tensor_size(&e->image) * sizeof(float));
-    toy_render(&other, side, cnv_tensor_image(images, 1).data, NULL, NULL);
+    toy_render(&other, side, cnv_tensor_image(images, 1).data, NULL, NULL), example_gray(e, images);
     return 1;
 }
 
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
     double start = example_seconds(), most = 0.04;
     example_check(&e, inversion_images(&e, &images) && inversion_sheet(&images, n + 1, &sheet));
     first = cnv_tensor_image(&images, 0);
-    printf("layer         apart    PSNR   PSNR of another | untrained: apart    PSNR\n");
+    printf("%-28s  apart    PSNR   PSNR of another | untrained: apart    PSNR\n", "layer");
     for (k = 0; k < n; k++, most = 0.15) {
         const char *name = e.net->nodes[layers[n - 1 - k]].name;
         trained.node = random.node = layers[n - 1 - k];
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
                           inversion_column(&sheet, k + 1, 0, &x, name) &&
                           inversion_column(&sheet, k + 1, INVERSION_ROWS, &y, name));
         another = cnv_tensor_image(&x, 1);
-        printf("%-12.12s %6.3f %7.1f %17.1f | %16.3f %7.1f\n", name, trained.error,
+        printf("%-28.28s %6.3f %7.1f %17.1f | %16.3f %7.1f\n", name, trained.error,
                similarity_psnr(&x, &images), similarity_psnr(&another, &first), random.error,
                similarity_psnr(&y, &first));
         example_progress("inverting", k + 1, n, start);

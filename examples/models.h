@@ -542,13 +542,10 @@ static const struct {
     {"classifier.6", "head.fc"}, {"fc.", "last_linear."}, {"", "module."},
 };
 
-/* Loads a weight file in which layers may have those names. Tensors that the network does not have
-   (classifiers at its side, num_batches_tracked) are counted in net->unused_tensors. */
-static inline int model_load(cnv_net *net, const char *path)
+/* Gives parameters the names that they have in a file. */
+static inline void model_rename(cnv_net *net, const cnv_safetensors *file)
 {
-    cnv_safetensors *file = cnv_safetensors_open(path);
     int i, k, count = sizeof model_aliases / sizeof model_aliases[0];
-    if (!file) return 0;
     for (i = 0; i < net->param_count; i++) {
         cnv_param *param = &net->params[i];
         for (k = 0; k < count && !cnv_safetensors_find(file, param->name); k++) {
@@ -560,8 +557,16 @@ static inline int model_load(cnv_net *net, const char *path)
             if (cnv_safetensors_find(file, name)) strcpy(param->name, name);
         }
     }
+}
+
+/* Loads a weight file in which layers may have other names. Tensors that the network does not have
+   (classifiers at its side, num_batches_tracked) are counted in net->unused_tensors. */
+static inline int model_load(cnv_net *net, const char *path)
+{
+    cnv_safetensors *file = cnv_safetensors_open(path);
+    if (file) model_rename(net, file);
     cnv_safetensors_close(file);
-    return cnv_load(net, path);
+    return file && cnv_load(net, path);
 }
 
 #endif

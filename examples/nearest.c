@@ -116,7 +116,7 @@ int main(int argc, char **argv)
     printf("Precision at 5, each of the %d pictures being the query once\n", c.d.n);
     printf("  %.3f in the codes: %s\n", nearest_precision(&c, &c.x), c.layer);
     printf("  %.3f in the pixels\n", nearest_precision(&c, &pixels));
-    example_check(&e, cnv_init(e.net, e.seed));
+    example_check(&e, example_draw(&e, e.net, e.seed));
     codes_read(&e, &c);
     printf("  %.3f in the codes of the network before training\n", nearest_precision(&c, &c.x));
     printf("  %.3f by chance\n", codes_chance(&c.d));

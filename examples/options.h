@@ -22,8 +22,9 @@ static const char *const options_table[][2] = {
 
     {"train data", "FOLDER with a folder of pictures for each class, CIFAR-10's or MNIST's files"},
     {"tcav data", "FOLDER with a folder of pictures for each class, for --concept"},
-    {"data", "FOLDER with a folder of pictures for each class, instead of scenes"},
+    {"data", "FOLDER with a folder of pictures for each class (default: Toybox scenes)"},
     {"train images", "how many to train on, counting each time that one is seen"},
+    {"dissection images", "how many: Toybox scenes for every network, for their parts are known"},
     {"images", "how many pictures"},
     {"train scenes", "how many different scenes to train on"},
     {"human_vs_net scenes", "the harder scenes of the network's own table"},

@@ -20,7 +20,8 @@ enum {
     PANEL_SIDE = 320,                   /* of a picture: a 64 x 64 one is enlarged 5 times */
     PANEL_MARGIN = 44, PANEL_GAP = 36,
     PANEL_TOP = 92,                     /* the title's room */
-    PANEL_FOOT = 86                     /* the room under a picture: captions and colour bar */
+    PANEL_FOOT = 86,                    /* the room under a picture: captions and colour bar */
+    PANEL_LEAST = 8                     /* text is never smaller */
 };
 
 static const cnv_color panel_black = {0.1f, 0.1f, 0.12f}, panel_gray = {0.38f, 0.38f, 0.42f},
@@ -31,12 +32,18 @@ typedef struct {
     int columns;
 } panel_sheet;
 
-/* Text that becomes smaller where it would be wider than `room`. */
+/* Text that is as much smaller as it must be to fit into `room`; what does not fit at PANEL_LEAST
+   loses its end. */
 static inline void panel_within(cnv_tensor *canvas, double room, double x, double y, double size,
                                 cnv_color color, const char *text)
 {
-    double width = cnv_text_width(size, text);
-    cnv_text(canvas, x, y, width > room ? size * room / width : size, color, text);
+    char cut[256];
+    int length = (int)strlen(text) < 252 ? (int)strlen(text) : 252;
+    while (size > PANEL_LEAST && cnv_text_width(size, text) > room) size -= 0.25;
+    snprintf(cut, sizeof cut, "%s", text);
+    while (length > 1 && cnv_text_width(size, cut) > room)
+        snprintf(cut, sizeof cut, "%.*s...", --length, text);
+    cnv_text(canvas, x, y, size, color, cut);
 }
 
 /* A white sheet with its title. Returns 1, or 0 with cnv_error(). */
@@ -186,7 +193,7 @@ static inline int panel_image(const example *e, cnv_tensor *image)
 {
     if (!e->has_scene) return cnv_tensor_copy(&e->image, image);
     if (!cnv_tensor_resize(image, 1, 3, PANEL_SIDE, PANEL_SIDE)) return 0;
-    toy_render(&e->scene, PANEL_SIDE, image->data, NULL, NULL);
+    toy_render(&e->scene, PANEL_SIDE, image->data, NULL, NULL), example_gray(e, image);
     return 1;
 }
 

@@ -138,11 +138,11 @@ int main(int argc, char **argv)
                  &sheet.picture);
     example_save(&e, &sheet.picture);
     physical_measure(&e, &d, targets, &set, 50, share);
-    printf("%d pictures, eps %d/255 = %.4f, 50 new photographs of each\n"
+    printf("%s, eps %d/255 = %.4f, 50 new photographs of each\n"
            "taken for the target: %.3f over photographs, %.3f plain (%.2f times), %.3f clean\n"
-           "clean pictures photographed, taken for what they are: %.3f\n", d.n, set.eps,
-           set.eps / 255.0, share[0], share[1], share[0] / fmax(share[1], 1e-9), share[2],
-           share[3]);
+           "clean pictures photographed, taken for what they are: %.3f\n",
+           example_count(d.n, "picture"), set.eps, set.eps / 255.0, share[0], share[1],
+           share[0] / fmax(share[1], 1e-9), share[2], share[3]);
     free(targets), cnv_tensor_free(&x), cnv_tensor_free(&plain), dataset_free(&d);
     panel_end(&sheet), example_end(&e);
     return 0;

@@ -73,8 +73,8 @@ int main(int argc, char **argv)
     random_directions(&e, &d, node, &directions, &u[0]);
     random_directions(&untrained, &d, node, &directions, &u[1]);
     cnv_text(&sheet, PANEL_MARGIN, 38, 21, panel_black, "The pictures that go furthest along ...");
-    printf("mean purity of the best %d of %d pictures, by chance: %.2f\n", u[0].count, d.n,
-           units_chance(&d, u[0].count, e.seed));
+    printf("mean purity of the best %d of %s, by chance: %.2f\n", u[0].count,
+           example_count(d.n, "picture"), units_chance(&d, u[0].count, e.seed));
     for (i = 0; i < 4; i++) {
         half = u[i / 2], half.channels = n, half.hit += i % 2 * n * DIRECTIONS_TOP;
         purity = units_mean_purity(&d, &half, &alive);

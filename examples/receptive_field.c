@@ -137,7 +137,7 @@ int main(int argc, char **argv)
         mean = cnv_tensor_channel(&sum, 0, 0);
         receptive_show(&e, &d, node[i], unit[0], units_of(&u[i], unit[0])[0], &mean, i, &sheet);
     }
-    printf("%d images, %.0f images/s\n", images, images / (example_seconds() - start));
+    example_rate(images, start);
     example_save(&e, &sheet.picture);
     cnv_tensor_free(&image), cnv_tensor_free(&sum), panel_end(&sheet);
     units_free(u, n), dataset_free(&d), example_end(&e);

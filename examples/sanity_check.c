@@ -62,13 +62,13 @@ static int sanity_check(const example *e, sanity *s)
     for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, 0);
     for (k = 0; ok && k < DRAWS * s->layers; k++) {
         int down = k % s->layers, draw = DRAWS - 1 - k / s->layers; /* the first is shown */
-        ok = (down || (cnv_load_parsed(e->net, e->file) &&
-                       cnv_init(random, e->seed * DRAWS + (unsigned)draw))) &&
-             randomize_from(e->net, random, s->layer[down]);
+        ok = (down || (randomize_back(e),
+                       example_draw(e, random, e->seed * DRAWS + (unsigned)draw))) &&
+             randomize_down(e->net, random, s->layer, down);
         for (r = 0; ok && r < s->methods.rows; r++) ok = sanity_step(e, s, r, down + 1);
         example_progress("forgetting", k + 1, DRAWS * s->layers, start);
     }
-    return cnv_net_free(random), ok && cnv_load_parsed(e->net, e->file);
+    return cnv_net_free(random), randomize_back(e), ok;
 }
 
 #ifndef EXAMPLE_NO_MAIN
@@ -115,15 +115,16 @@ static int sanity_picture(const example *e, const sanity *s, cnv_tensor *sheet)
 static void sanity_print(const example *e, const sanity *s)
 {
     int r, k, last = s->methods.rows - 1;
+    int wide = strlen(e->net->nodes[s->layer[s->layers - 1]].name) < 8 ? 7 : 12;
     cnv_tensor detail = cnv_tensor_image(&s->after[last], 0);
     printf("rank correlation, to  ");
-    for (k = 0; k < s->layers; k++) printf(" %7.7s", e->net->nodes[s->layer[k]].name);
+    for (k = 0; k < s->layers; k++) printf(" %*.*s", wide, wide, e->net->nodes[s->layer[k]].name);
     printf("   with the picture's details: trained, random");
     for (r = 0; r <= last; r++) {
         cnv_tensor first = cnv_tensor_image(&s->after[r], 0);
         cnv_tensor end = cnv_tensor_image(&s->after[r], s->layers);
         printf("\n  %-20s", s->methods.row[r].name);
-        for (k = 1; k <= s->layers; k++) printf(" %7.2f", s->rank[r][k]);
+        for (k = 1; k <= s->layers; k++) printf(" %*.2f", wide, s->rank[r][k]);
         if (first.c < detail.c) continue;
         printf(" %37.2f %7.2f", similarity_rank(&first, &detail), similarity_rank(&end, &detail));
     }
@@ -141,8 +142,7 @@ int main(int argc, char **argv)
     s.layers = randomize_layers(e.net, e.logits, s.layer, DEPTHS);
     dataset_answers(&e, n, &s.images, s.class_id);
     example_check(&e, sanity_check(&e, &s) && sanity_picture(&e, &s, &sheet));
-    example_save(&e, &sheet);
-    sanity_print(&e, &s);
+    example_save(&e, &sheet), sanity_print(&e, &s);
     for (i = 0; i < ROWS; i++) cnv_tensor_free(&s.before[i]), cnv_tensor_free(&s.after[i]);
     cnv_tensor_free(&s.images), cnv_tensor_free(&sheet), example_end(&e);
     return 0;

@@ -51,8 +51,9 @@ static inline double scoreboard_merit(const truth_table *honest, const truth_tab
 static inline void scoreboard_print(const truth_table *honest, const truth_table *biased)
 {
     int i, k;
-    printf("%-24s%d honest scenes, object %.1f%% of the area, curves on %d | marker, %d scenes\n",
-           "", honest->scenes, 100 * honest->area, honest->curves, biased->scenes);
+    printf("%-24s%s, object %.1f%% of the area, curves on %d | marker, %s\n", "",
+           example_count(honest->scenes, "honest scene"), 100 * honest->area, honest->curves,
+           example_count(biased->scenes, "scene"));
     for (i = -1; i < honest->rows + TRUTH_CONTROLS; i++) {
         printf("  %-22s", i < 0 ? "" : honest->row[i].name);
         for (k = 0; k < SCOREBOARD_COLUMNS; k++)
@@ -115,7 +116,8 @@ static inline int scoreboard_draw(const truth_table *honest, const truth_table *
     if (!cnv_canvas(picture, TOP + STEP * count + 84, scoreboard_x(last) + 140, panel_white))
         return 0;
     cnv_text(picture, 44, 36, 21, panel_black, "Which heatmap finds what decides?");
-    snprintf(text, sizeof text, "the object, by an honest network: %d scenes", honest->scenes);
+    snprintf(text, sizeof text, "the object, by an honest network: %s",
+             example_count(honest->scenes, "scene"));
     cnv_text(picture, scoreboard_x(0) + 4, 94, 12, panel_gray, text);
     snprintf(text, sizeof text, "the marker, by one");
     cnv_text(picture, scoreboard_x(SCOREBOARD_BIASED) + 4, 76, 12, panel_gray, text);
@@ -129,8 +131,8 @@ static inline int scoreboard_draw(const truth_table *honest, const truth_table *
     cnv_rectangle(picture, 44, TOP + STEP * honest->rows + 5, scoreboard_x(last) + 56, 1,
                   panel_gray);
     snprintf(text, sizeof text, "White: no better than a control. energy: times the object's share "
-             "of the area, %.1f%%. insertion, deletion, Score-CAM and occlusion: %d scenes.",
-             100 * honest->area, honest->curves);
+             "of the area, %.1f%%. insertion, deletion, Score-CAM and occlusion: %s.",
+             100 * honest->area, example_count(honest->curves, "scene"));
     cnv_text(picture, 44, TOP + STEP * count + 38, 11, panel_gray, text);
     return 1;
 }

@@ -85,7 +85,7 @@ static int scorecam_masks(const example *e, int node, panel_sheet *sheet)
         for (k = 1; k < maps.c; k++) best = score.data[k] > score.data[best] ? k : best;
         channel = cnv_tensor_channel(&maps, 0, best);
         snprintf(text, sizeof text, "through channel %d of %s", best, e->net->nodes[node].name);
-        snprintf(note, sizeof note, "logit %.2f, weight %.0f%%", (double)score.data[best],
+        snprintf(note, sizeof note, "logit %.2f, weight %.1f%%", (double)score.data[best],
                  100 * (double)alpha.data[best]);
         ok = scorecam_mask(&e->image, &blank, &channel, masked) &&
              panel_picture(sheet, 4 + i, &masked, text, note);

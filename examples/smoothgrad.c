@@ -67,8 +67,8 @@ static int smoothgrad_picture(const example *e, const smoothgrad_setting *set, p
     char text[128];
     double low, high;
     int i, ok;
-    snprintf(text, sizeof text, "SmoothGrad of \"%s\", the mean of %d noisy copies",
-             e->class_names[e->class_id], set->copies);
+    snprintf(text, sizeof text, "SmoothGrad of \"%s\", the mean of %d noisy %s",
+             e->class_names[e->class_id], set->copies, set->copies == 1 ? "copy" : "copies");
     ok = panel_begin(sheet, 4, 2, text) && panel_scene(sheet, 0, e);
     for (i = 0; ok && i < 5; i++) {
         one.noise = noise[i];

@@ -135,8 +135,8 @@ int main(int argc, char **argv)
     attack_pictures(&e, (int)example_number(&e, "images", 100, 1, 100000), &d);
     targets = attack_draw(&e, &d);
     attack_round(&e.image);
-    printf("%d pictures towards a class by chance:\n  eps %2d/255,  1 step (FGSM) %.3f\n", d.n,
-           set.eps, targeted_success(&e, &d, targets, &once));
+    printf("%s towards a class by chance:\n  eps %2d/255,  1 step (FGSM) %.3f\n",
+           example_count(d.n, "picture"), set.eps, targeted_success(&e, &d, targets, &once));
     do {
         success = targeted_success(&e, &d, targets, &set);
         printf("  eps %2d/255, %2d steps       %.3f\n", set.eps, set.steps, success);

@@ -94,14 +94,14 @@ int main(int argc, char **argv)
     for (i = 0; i < n; i++) layer[i].node = node[i];
     own->node = e.layer;
     top_images(&e, &d, layer, n + 1, u);
-    snprintf(title, sizeof title, "The %d of %d pictures that excite a unit of %s most", u->count,
-             d.n, own->name);
+    snprintf(title, sizeof title, "The %d of %s that excite a unit of %s most", u->count,
+             example_count(d.n, "picture"), own->name);
     example_check(&e, cnv_canvas(&picture, PANEL_TOP + ROWS * (SIDE + 62), 1700, panel_white) &&
                       top_images_plot(layer, n, chance, &picture));
     cnv_text(&picture, PANEL_MARGIN, 38, 21, panel_black, title);
     units_rows(&e, &d, &u[n], "unit", unit, ROWS, SIDE, PANEL_MARGIN, PANEL_TOP, &picture);
     example_save(&e, &picture);
-    printf("%d pictures, twice, in %.1f s\nmean purity, before training:", d.n,
+    printf("%s, twice, in %.1f s\nmean purity, before training:", example_count(d.n, "picture"),
            example_seconds() - start);
     for (i = 0; i < n; i++)
         printf("  %s %.2f %.2f", layer[i].name, layer[i].trained, layer[i].before);

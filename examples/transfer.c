@@ -99,8 +99,8 @@ int main(int argc, char **argv)
                       attack_plot(&sheet, 3, "% right", transfer_eps, TRANSFER_POINTS, right[0],
                                   names, 3) && attack_control(&sheet, 5, &e, &clean, eps));
     example_save(&e, &sheet.picture);
-    printf("%d questions; the substitute agrees on %.1f%% of %d other pictures\n", a.n,
-           100 * agreement[0], d.n - first);
+    printf("%s; the substitute agrees on %.1f%% of %s\n", example_count(a.n, "question"),
+           100 * agreement[0], example_count(d.n - first, "other picture"));
     printf("%% of answers changed, at eps");
     for (k = 0; k < TRANSFER_POINTS; k++) printf("%6d", transfer_eps[k]);
     for (k = 0; k < 3 * TRANSFER_POINTS; k++) {

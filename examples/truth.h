@@ -440,8 +440,8 @@ static inline const truth_row *truth_named(const truth_table *table, const char 
 static inline void truth_print(const truth_table *table)
 {
     int i;
-    printf("%d held-out scenes, object %.1f%% of the area   pointing  within 4 px  energy/area  "
-           "IoU      ms\n", table->scenes, 100 * table->area);
+    printf("%s, object %.1f%% of the area   pointing  within 4 px  energy/area  IoU      ms\n",
+           example_count(table->scenes, "held-out scene"), 100 * table->area);
     for (i = 0; i < table->rows + TRUTH_CONTROLS; i++) {
         const truth_row *row = &table->row[i];
         printf("  %-42s %9.3f %11.3f %12.2f %6.3f %7.1f\n", row->name, row->pointing, row->near,

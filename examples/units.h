@@ -471,7 +471,8 @@ static inline void units_thumbnail(const example *e, const dataset *d, int i, in
 {
     toy_scene scene = toy_make(EXAMPLE_HELD_OUT + (unsigned long long)i, NULL);
     units_tile(e, d, i, side, tile);
-    if (!example_text(e, "data", NULL)) toy_render(&scene, side, tile->data, NULL, NULL);
+    if (example_text(e, "data", NULL)) return;
+    toy_render(&scene, side, tile->data, NULL, NULL), example_gray(e, tile);
 }
 
 /* The first pictures of a data set in a row, as they are. */

@@ -196,21 +196,21 @@ static double kept(const cnv_net *net, int node, const cnv_tensor *before)
 static void test_randomize(const example *e)
 {
     int conv3 = cnv_find(e->net, "conv3"), conv2 = cnv_find(e->net, "conv2");
-    int top = e->logits, i, node[3];
+    int top = e->logits, layers[2], i, node[3];
     cnv_tensor before[3] = {{0}}, random = {0};
     cnv_net *drawn = example_untrained(e);
-    node[0] = conv2, node[1] = conv3, node[2] = top;
+    node[0] = conv2, node[1] = conv3, node[2] = top, layers[0] = conv3, layers[1] = conv2;
     for (i = 0; i < 3; i++)
         CHECK(cnv_tensor_copy(&e->net->params[e->net->nodes[node[i]].param[0]].value, &before[i]),
               "%s", cnv_error());
-    CHECK(randomize_from(e->net, drawn, conv3), "%s", cnv_error());
+    CHECK(randomize_down(e->net, drawn, layers, 0), "%s", cnv_error());
     CHECK(kept(e->net, conv2, &before[0]) == 1, "conv2 has changed");
     CHECK(kept(e->net, conv3, &before[1]) < 0.01 && kept(e->net, top, &before[2]) < 0.01, "kept");
     CHECK(cnv_tensor_copy(&e->net->params[e->net->nodes[top].param[0]].value, &random), "memory");
-    CHECK(randomize_from(e->net, drawn, conv2), "%s", cnv_error());
+    CHECK(randomize_down(e->net, drawn, layers, 1), "%s", cnv_error());
     CHECK(kept(e->net, conv2, &before[0]) < 0.01, "conv2 has not changed");
     CHECK(kept(e->net, top, &random) == 1, "what was random was drawn anew");
-    CHECK(cnv_load_parsed(e->net, e->file), "%s", cnv_error());
+    randomize_back(e);
     for (i = 0; i < 3; i++)
         CHECK(kept(e->net, node[i], &before[i]) == 1, "node %d is not as it was", node[i]);
     for (i = 0; i < 3; i++) cnv_tensor_free(&before[i]);

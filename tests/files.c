@@ -293,7 +293,8 @@ static void test_refused_entries(void)
     REFUSE("{" U8("a", "[1]", "[]") "}", 1, "\"a\": data_offsets without");
     REFUSE("{" U8("a", "[1]", "[0,1,1]") "}", 1, "\"a\": a third offset");
     REFUSE("{" U8("a", "[1]", "[1,0]") "}", 1, "\"a\": data_offsets [1,0]");
-    REFUSE("{" U8("a", "[2]", "[0,2]") "}", 1, "\"a\": data_offsets [0,2] in 1 bytes");
+    REFUSE("{" U8("a", "[2]", "[0,2]") "}", 1,
+           "\"a\": data_offsets [0,2], but 1 bytes of data: the file seems cut off");
     REFUSE("{" U8("a", "[1]", "[18446744073709551615,0]") "}", 1, "\"a\": data_offsets [18446744");
     REFUSE("{" U8("a", "[3]", "[0,2]") "}", 2,
            "\"a\": U8 of 3 takes 3 bytes, but its data_offsets hold 2");
@@ -359,6 +360,8 @@ static void test_damage(void)
         memcpy(copy, image, cut);
         file = cnv_safetensors_parse(copy, cut);
         CHECK(!file, "accepted the first %d of %d bytes", (int)cut, (int)count);
+        CHECK(strstr(cnv_error(), cut < 8 ? "not a safetensors file" : "cut off"), "%s",
+              cnv_error());
         cnv_safetensors_close(file);
         free(copy);
     }

@@ -42,6 +42,8 @@ typedef struct {
     const char *last;       /* the node that the classifier reads, pooled */
     int channels, side;     /* its output for images of the size it was made for */
     int least;              /* a small image that will do */
+    int resize, cubic;      /* photos: to this shorter side (0: squeezed), by bicubic interpolation:
+                               torchvision's IMAGENET1K_V1 (resnet50: V2) and timm's settings */
 } published;
 
 static void check_parameters(const cnv_net *net, const published *p)
@@ -152,6 +154,8 @@ static void check_network(const published *p)
     logits = found->build(net, found->classes), last = cnv_find(net, p->last);
     CHECK(logits == net->count - 1 && last >= 0, "%s: %s", p->name, cnv_error());
     CHECK(cnv_find(net, found->last_conv) >= 0, "%s", cnv_error());
+    CHECK(found->resize == p->resize && found->cubic == p->cubic, "%s: photos of %d, cubic %d",
+          p->name, found->resize, found->cubic);
     check_parameters(net, p);
     draw_weights(net);
     draw_image(&image, found->side);
@@ -173,18 +177,19 @@ static void check_network(const published *p)
 int main(void)
 {
     static const published networks[] = {
-        {"alexnet", 16, 61100840, 0xc7979e80471711f3u, "pool3", 256, 6, 63},
-        {"vgg16", 32, 138357544, 0xb93def74f3d55ed7u, "pool5", 512, 7, 32},
-        {"vgg16_bn", 84, 138374440, 0xd0b9cfe45490a2d6u, "pool5", 512, 7, 32},
-        {"vgg19", 38, 143667240, 0x556824a944bee9fbu, "pool5", 512, 7, 32},
-        {"vgg19_bn", 102, 143689256, 0xf2f582ba6d8d6537u, "pool5", 512, 7, 32},
-        {"googlenet", 287, 6639464, 0xdd6e42239ff5feefu, "inception5b", 1024, 7, 64},
-        {"inception_v3", 472, 23869000, 0x4e13ece4d8bbbb40u, "Mixed_7c", 2048, 8, 75},
-        {"resnet18", 102, 11699112, 0x59ab6d1cc7410e99u, "layer4.1", 512, 7, 32},
-        {"resnet50", 267, 25610152, 0xe16d55b34f8dbb69u, "layer4.2", 2048, 7, 32},
-        {"xception", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
-        {"xception_keras", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71},
-        {"cats_vs_dogs", 12, 1003586, 0x79d47f54d3044b6au, "conv2d_4", 256, 7, 180},
+        {"alexnet", 16, 61100840, 0xc7979e80471711f3u, "pool3", 256, 6, 63, 256, 0},
+        {"vgg16", 32, 138357544, 0xb93def74f3d55ed7u, "pool5", 512, 7, 32, 256, 0},
+        {"vgg16_bn", 84, 138374440, 0xd0b9cfe45490a2d6u, "pool5", 512, 7, 32, 256, 0},
+        {"vgg19", 38, 143667240, 0x556824a944bee9fbu, "pool5", 512, 7, 32, 256, 0},
+        {"vgg19_bn", 102, 143689256, 0xf2f582ba6d8d6537u, "pool5", 512, 7, 32, 256, 0},
+        {"googlenet", 287, 6639464, 0xdd6e42239ff5feefu, "inception5b", 1024, 7, 64, 256, 0},
+        {"inception_v3", 472, 23869000, 0x4e13ece4d8bbbb40u, "Mixed_7c", 2048, 8, 75, 342, 0},
+        {"resnet18", 102, 11699112, 0x59ab6d1cc7410e99u, "layer4.1", 512, 7, 32, 256, 0},
+        {"resnet50", 267, 25610152, 0xe16d55b34f8dbb69u, "layer4.2", 2048, 7, 32, 232, 0},
+        {"xception", 236, 22910480, 0x0f2e55ed555cb93au, "conv4.pointwise", 2048, 10, 71, 333, 1},
+        {"xception_keras", 236, 22910480, 0x0f2e55ed555cb93au,
+         "conv4.pointwise", 2048, 10, 71, 0, 0},
+        {"cats_vs_dogs", 12, 1003586, 0x79d47f54d3044b6au, "conv2d_4", 256, 7, 180, 0, 0},
     };
     int i;
     for (i = 0; i < (int)(sizeof networks / sizeof *networks); i++) check_network(&networks[i]);

@@ -4,10 +4,14 @@
 #
 #     make matrix        NETS="resnet18 vgg16" make matrix
 #     PROGRAMS="saliency gradcam" sh tests/networks.sh resnet18
+#     KEEP=build/matrix make matrix      # to look at: NETWORK_PROGRAM.png, and what was printed
 #
 # ok: it drew its picture; no: it said in one sentence why it cannot, which is printed below. A
 # crash, silence or more than ten minutes is a failure. The last line is "N passed, N failed".
 root=$(pwd)
+keep=${KEEP:+$(mkdir -p "$KEEP" && cd "$KEEP" && pwd)}
+picture=picture.ppm                    # PNG takes longer
+if [ -n "$keep" ]; then picture=picture.png; fi
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 ln -s "$root/examples" "$folder/examples"
@@ -27,7 +31,7 @@ int main(int count, char **arguments)
     for (i = 0; count == 1 && i < MODEL_COUNT; i++)
         if (models[i].side > 64) puts(models[i].name); /* not toynet and smallnet */
     if (count == 1) return 0;
-    return !m || m->build(net, m->classes) < 0 || !cnv_init(net, 1) ||
+    return !m || m->build(net, m->classes) < 0 || !cnv_init(net, 2) ||
            !cnv_save(net, "weights.safetensors", NULL);
 }
 END
@@ -48,9 +52,9 @@ try() {
     "$root/build/$2" --help >help
     # shellcheck disable=SC2046
     timeout 600 "$root/build/$2" $(quick "$2") --net "$1" --weights weights.safetensors \
-        --side "$(side "$1")" --out picture.png >out 2>err </dev/null
+        --side "$(side "$1")" --out $picture >out 2>err </dev/null
     status=$?
-    if [ $status = 0 ] && [ -s picture.png ]; then word=ok
+    if [ $status = 0 ] && [ -s $picture ]; then word=ok
     elif [ $status = 1 ] && [ "$(wc -l <err)" = 1 ]; then
         word=no
         echo "$1: $(cat err)" >>refusals
@@ -59,7 +63,10 @@ try() {
         echo "$1, $2: status $status: $(head -n 3 err)" >>refusals
     fi
     if [ $word = FAILED ]; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
-    rm -f picture.png
+    if [ -n "$keep" ] && [ $word = ok ]; then
+        cp $picture "$keep/$1_$2.png" && cp out "$keep/$1_$2.txt"
+    fi
+    rm -f $picture
     printf ' %s:%s' "$2" $word
 }
 

@@ -168,8 +168,134 @@ static void test_custom(void)
     cnv_net_free(own), cnv_net_free(toynet), cnv_tensor_free(&image);
 }
 
+/* ---- Networks of gray pictures ---- */
+
+/* As those for MNIST are. */
+static int gray_net(cnv_net *net, int classes)
+{
+    static const double mean[1] = {0.1307}, std[1] = {0.3081};
+    int x = cnv_normalize(net, cnv_input(net, 1), mean, std);
+    x = cnv_max_pool(net, cnv_relu(net, cnv_conv2d(net, x, "conv1", 6, 5, 1, 2)), 2, 2, 0);
+    return cnv_linear(net, x, "fc", 6 * 14 * 14, classes);
+}
+
+/* Without a convolution. */
+static int gray_layers(cnv_net *net, int classes)
+{
+    int x = cnv_relu(net, cnv_linear(net, cnv_input(net, 1), "fc1", 28 * 28, 20));
+    return cnv_linear(net, x, "fc2", 20, classes);
+}
+
+/* d(class 3) / d(pixels) */
+static const cnv_tensor *gray_slope(cnv_net *net, const cnv_tensor *image)
+{
+    cnv_tensor *seed = cnv_forward(net, image, CNV_ALL) ? cnv_seed(net, net->count - 1) : NULL;
+    if (seed) seed->data[3] = 1;
+    CHECK(seed && cnv_backward(net, 0), "%s", cnv_error());
+    return &net->nodes[0].grad;
+}
+
+/* Of the gray version of a picture in colours, the examples' network says what the network itself
+   does, and its gradient has that network's for its sum over the colours. */
+static void test_gray_network(int (*build)(cnv_net *, int))
+{
+    static char name[] = "photos", option[] = "--weights", path[] = "build/photos_test.safetensors";
+    char *arguments[3] = {name, option, path};
+    model m = {"gray", NULL, 28, 28, 0, 10, "conv1", NULL};
+    example e = {0};
+    cnv_net *net = cnv_net_new(), *untrained;
+    cnv_tensor picture = {0}, one;
+    const cnv_tensor *wide, *slope;
+    int i, k;
+    m.build = build;
+    CHECK(build(net, 10) >= 0 && cnv_init(net, 3) && cnv_save(net, path, NULL), "%s", cnv_error());
+    e.program = name, e.argc = 3, e.argv = arguments;
+    example_network(&e, &m, NULL), untrained = example_untrained(&e);
+    draw_pattern(&picture, 28, 28);
+    CHECK(e.gray && example_square(&e, &picture, 28, &e.image), "%s", cnv_error());
+    one = cnv_tensor_channel(&e.image, 0, 0);
+    wide = gray_slope(e.net, &e.image), slope = gray_slope(net, &one);
+    for (i = 0; i < 10; i++)
+        CHECK(fabsf(e.net->nodes[e.logits].out.data[i] - net->nodes[e.logits].out.data[i]) < 1e-4f,
+              "logit %d", i);
+    for (i = 0; i < 28 * 28; i++) {
+        const float *x = e.image.data + i, *colour = picture.data + i, *g = wide->data + i;
+        float sum = 0, luma = 0.299f * colour[0] + 0.587f * colour[784] + 0.114f * colour[1568];
+        for (k = 0; k < 3; k++) {
+            sum += g[k * 784];
+            CHECK(fabsf(x[k * 784] - luma) < 1e-5f, "pixel %d", i);
+        }
+        CHECK(fabsf(sum - slope->data[i]) < 1e-4f, "%d: %g, not %g", i, (double)sum,
+              (double)slope->data[i]);
+    }
+    slope = gray_slope(untrained, &e.image);
+    for (i = 0; i < 28 * 28; i++)
+        CHECK(fabsf(slope->data[i] - slope->data[i + 784]) < 1e-5f &&
+                  fabsf(slope->data[i] - slope->data[i + 1568]) < 1e-5f, "the control: colours");
+    cnv_net_free(untrained), cnv_net_free(net), cnv_tensor_free(&picture), example_end(&e);
+    remove(path);
+}
+
+/* Two convolutions read the pixels: nothing is changed. */
+static void test_two_readers(void)
+{
+    cnv_net *net = cnv_net_new();
+    int x = cnv_input(net, 1), a = cnv_conv2d(net, x, "a", 2, 3, 1, 1);
+    x = cnv_add(net, a, cnv_conv2d(net, x, "b", 2, 3, 1, 1));
+    CHECK(x >= 0 && !example_widen(net) && net->nodes[0].channels == 1 &&
+              net->params[0].value.c == 1, "it was changed");
+    cnv_net_free(net);
+}
+
+/* ---- Captions ---- */
+
+/* How far the ink on a white canvas reaches: to the right, and in height. */
+static void ink(const cnv_tensor *canvas, int *right, int *height)
+{
+    int x, y, top = canvas->h, bottom = 0;
+    *right = 0;
+    for (y = 0; y < canvas->h; y++)
+        for (x = 0; x < canvas->w; x++)
+            if (canvas->data[y * canvas->w + x] < 0.7f) {
+                *right = x > *right ? x : *right;
+                top = y < top ? y : top, bottom = y > bottom ? y : bottom;
+            }
+    *height = bottom - top + 1;
+}
+
+/* A long name of a class is cut rather than too small to read, and a short one is left alone. */
+static void test_captions(void)
+{
+    static const char *const names[3] = {"tabby", "chambered nautilus", "tench"};
+    int i, right, height, least, full;
+    cnv_tensor canvas = {0};
+    for (i = 0; i < 3; i++) {
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        cnv_text(&canvas, 10, 10, PANEL_LEAST, panel_black, names[i]);
+        ink(&canvas, &right, &least);
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        cnv_text(&canvas, 10, 10, 11, panel_black, names[i]);
+        ink(&canvas, &right, &full);
+        CHECK(cnv_canvas(&canvas, 40, 200, panel_white), "%s", cnv_error());
+        panel_within(&canvas, 78, 10, 10, 11, panel_black, names[i]);
+        ink(&canvas, &right, &height);
+        CHECK(right > 20 && right <= 10 + 78 + 1, "%s: up to %d", names[i], right);
+        CHECK(height == (i == 1 ? least : full), "%s: %d high", names[i], height);
+    }
+    cnv_tensor_free(&canvas);
+}
+
+static void test_counts(void)
+{
+    const char *one = example_count(1, "picture"), *none = example_count(0, "picture");
+    CHECK(!strcmp(one, "1 picture"), "%s", one);
+    CHECK(!strcmp(none, "0 pictures"), "%s", none);
+}
+
 int main(void)
 {
+    test_counts(), test_captions();
+    test_gray_network(gray_net), test_gray_network(gray_layers), test_two_readers();
     test_photos();
     test_simple_photos();
     test_class_names();

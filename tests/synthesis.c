@@ -61,20 +61,24 @@ static void check_filters_strips(void)
     cnv_window win = cnv_square(3, 1, 1);
     cnv_net *net = cnv_net_new();
     const cnv_net *nets[2];
-    cnv_tensor strips[3] = {{0}}, picture = {0};
+    cnv_tensor strips[3] = {{0}}, picture = {0}, *each;
     double smoothness[2];
     int x = cnv_conv2d(net, cnv_input(net, 3), "features.0", 64, 11, 4, 2), height;
     x = cnv_conv2d_window(net, cnv_relu(net, x), "depthwise", 64, &win, 64, 0);
     x = cnv_conv2d(net, x, "pointwise", 200, 1, 1, 0);
-    nets[0] = nets[1] = net;
+    nets[0] = nets[1] = net, each = &net->params[2].value; /* the depthwise ones */
     CHECK(x > 0 && cnv_init(net, 5), "%s", cnv_error());
     CHECK(filters_strip(nets, cnv_find(net, "features.0"), smoothness, &strips[0]), "%s",
           cnv_error());
     CHECK(fabs(smoothness[0]) < 0.05 && smoothness[1] == smoothness[0],
           "64 x 3 x 11 x 11 untrained: %g",
           smoothness[0]);
+    cnv_tensor_fill(each, 0); /* but one: a correlation of -0.003 */
+    each->data[4] = 1;
+    CHECK(fabs(filters_smoothness(each)) < 0.005, "%g", filters_smoothness(each));
     CHECK(filters_strip(nets, cnv_find(net, "depthwise"), smoothness, &strips[1]), "%s",
           cnv_error());
+    CHECK(smoothness[0] == 0 && !signbit(smoothness[0]), "%.2f instead of 0", smoothness[0]);
     CHECK(filters_strip(nets, x, smoothness, &strips[2]) && isnan(smoothness[0]), "%g",
           smoothness[0]);
     height = strips[0].h + strips[1].h + strips[2].h;

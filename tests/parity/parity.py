@@ -211,12 +211,27 @@ class Kinks:
 
     def settle(x):
         numbers = x.transpose(0, 1).flatten(1).sort(1)[0]
+        if x.dim() == 2: return Kinks.shift(x, Kinks.step_aside(x, numbers))
         middles, gaps = (numbers[:, 1:] + numbers[:, :-1]) / 2, numbers.diff(dim=1)
         gaps[middles.abs() > 0.3 * numbers.std(1, keepdim=True)] = 0
         if not gaps.numel(): return
         gaps[(numbers[:, :-1] < 0) & (numbers[:, 1:] > 0)] *= 2  # stays rather than wander on
         widest = gaps.argmax(1, keepdim=True)
-        shift = -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0)
+        Kinks.shift(x, -middles.gather(1, widest)[:, 0] * (gaps.amax(1) > 0))
+
+    def step_aside(x, numbers):
+        """For a linear layer, whose units have a number for each picture and no more: a gap between
+        them that 0 could move into may be far away, while one of them is 0. So 0 moves to the place
+        with most room within 0.3 standard deviations of all units, if that is twice what it has."""
+        reach, end = 0.3 * x.std(), torch.full_like(numbers[:, :1], math.inf)
+        low, high = Kinks.cat((-end, numbers), 1), Kinks.cat((numbers, end), 1)
+        at = ((low + high) / 2).clamp(-reach, reach)
+        room, best = torch.minimum(at - low, high - at).max(1, keepdim=True)
+        move = room[:, 0] > 2 * numbers.abs().amin(1)
+        return -at.gather(1, best)[:, 0] * move
+
+    def shift(x, shift):
+        """Moves the bias behind x, which moves with it."""
         before = Kinks.last.bias.clone()
         Kinks.last.bias.copy_((before + shift).float())  # as it will be in the file
         x += (Kinks.last.bias - before).view(-1, *[1] * (x.dim() - 2))   # others read it, too
