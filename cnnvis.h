@@ -126,8 +126,8 @@ CNVDEF const char *cnv_using(void); /* the name of the instruction set in use */
 /* Whether 3 x 3 and 5 x 5 convolutions of stride 1, and their gradients, may take Winograd's way
    (Lavin & Gray 2016) where it is faster: up to 3 times. At the start: on. With 0 every convolution
    is the plain sum. Outputs are computed in tiles of 4 x 4 or 2 x 2, and round otherwise than the
-   definition: errors of up to 2e-5 * (the largest sum of |weight| * |x| of a tile's outputs) instead
-   of 1e-6 * (its own sum), and likewise the gradients of a filter's weights for a channel. So a
+   definition: errors of up to 2e-5 * (the largest sum of |weight| * |x| of a tile's outputs), not
+   1e-6 * (its own sum), and likewise the gradients of a filter's weights for a channel. So a
    number that should be 0 may be as small as that instead: turn it off where 0 means "not seen", as
    in receptive fields. A NaN, an infinity, or a number near the largest that float holds spoils all
    tiles, and all filters for its channel, that read it. Not to be called while another thread is
@@ -209,7 +209,8 @@ CNVDEF void cnv_workspace_free(cnv_workspace *ws);
                   weight[k,c,r,s] * x[n, c, p*stride - pad + r*dilation, q*stride - pad +
                   s*dilation]
    x [N,C,H,W], weight [K,C/groups,R,S], bias [1,K,1,1] or NULL, y [N,K,P,Q]. Filter k sees the
-   C/groups channels of its group; groups must divide C and K. */
+   C/groups channels of its group; groups must divide C and K. A batch equals its images one by one:
+   bit for bit, or up to rounding where only the batch goes Winograd's way (cnv_use_winograd). */
 CNVDEF int cnv_conv2d_forward(const cnv_tensor *x, const cnv_tensor *weight, const cnv_tensor *bias,
                               const cnv_window *win, int groups, cnv_tensor *y, cnv_workspace *ws);
 /* dx[n,c,h,w] = sum of weight[k,c,r,s] * dy[n,k,p,q] over all (k,r,s,p,q) that read x[n,c,h,w].
@@ -1022,7 +1023,7 @@ static const cnv_real cnv__winograd_at2[2 * 6] = {
 };
 typedef enum { CNV__BT, CNV__A, CNV__GT } cnv__winograd_matrix;
 #define CNV__TILES 96      /* as many tiles go through Winograd's convolution at a time, */
-#define CNV__FILTERS 64    /* multiplied with as many filters; a multiple of all tile_rows; */
+#define CNV__FILTERS 64    /* with at most so many filters; a multiple of all tile_rows; */
 #define CNV__TILES_MORE 16 /* and room for a vector beyond the tiles */
 
 typedef struct {
@@ -1611,7 +1612,7 @@ static void CNV__NAME(put)(const cnv__product *g, int i0, const CNV__NAME(tile) 
    last four are taken as two and two, since one alone would wait for its sums. */
 static void CNV__NAME(plan)(const cnv__product *g, int j, int j1, int read, CNV__NAME(tile) *t)
 {
-    int vectors = j1 - j == 4 * V_WIDTH ? 2 : TILE_VECTORS;
+    int vectors = TILE_VECTORS == 3 && j1 - j == 4 * V_WIDTH ? 2 : TILE_VECTORS;
     for (t->vectors = 0; t->vectors < vectors && (j < j1 || t->vectors > 2); t->vectors++) {
         int most = j1 - j < V_WIDTH ? j1 - j : V_WIDTH;
         t->column[t->vectors] = j;
@@ -1811,8 +1812,8 @@ static void CNV__NAME(winograd_output)(int out, int tiles, const cnv_real *m, si
    summed over the tiles in that basis: each place is a matrix product, filters x tiles x channels.
    Here channels are the lanes of a vector, and one row of M X M^T is made at a time:
    y[j * step + lane] = (M X M^T)[i][j] with X[a][b] = x[a * row + b * column + lane]
-   M [rows][columns], M[a][b] = matrix[a * down + b * right], is a constant to the compiler. Reads
-   whole vectors. */
+   M [rows][columns], M[a][b] = matrix[a * down + b * right], is a constant to the compiler, i is
+   not. Reads whole vectors. */
 CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int down, int right, int rows, int columns,
                                  int i, int lanes, const cnv_real *x, size_t row, size_t column,
                                  cnv_real *y, size_t step)
@@ -1993,6 +1994,15 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
 
 /* ---- 5.4 Pooling ---- */
 
+/* One more tap, at `place`: best = the greatest so far, at = the place of the first that is as great,
+   nan = there is a NaN, which spoils both. */
+CNV__WORD void CNV__NAME(max_tap)(V_TYPE tap, V_TYPE place, V_TYPE *best, V_TYPE *at, V_MASK *nan)
+{
+    *nan = v_either(*nan, v_unordered(tap, *best));
+    *at = v_select(v_greater(tap, *best), place, *at);
+    *best = v_max(tap, *best);
+}
+
 /* Of n windows in a row, `step` apart, whose taps are `right` apart: most[i] = the greatest of
    x[i*step + s*right], s < columns, and place[i] = first + i*step + s*right of the first that is as
    great. Reads and writes whole vectors. Returns whether there is a NaN: then they are wrong. */
@@ -2005,20 +2015,20 @@ CNV__WORD int CNV__NAME(max_row)(int columns, int step, int right, int n, const 
     V_MASK nan = v_unordered(start, start);
     int i, s;
     for (i = 0; i < n; i += V_WIDTH, x += V_WIDTH * step, start = v_add(start, more)) {
-        V_TYPE taps[3], best, late = start;
+        V_TYPE taps[3], best, at = start;
         if (twos) v_load_taps(x, columns, taps);
         else taps[0] = v_load_step(x, step);
         best = taps[0];
         if (columns == 1) nan = v_either(nan, v_unordered(best, best));
-        CNV__UNROLL for (s = 1; s < columns; s++) {
-            V_TYPE tap = twos ? taps[s] : v_load_step(x + s * right, step);
-            V_TYPE here = v_add(start, v_all((cnv_real)(s * right)));
-            nan = v_either(nan, v_unordered(tap, best));
-            late = v_select(v_greater(tap, best), here, late);
-            best = v_max(tap, best);
-        }
+        CNV__UNROLL for (s = 1; s < 3; s++)
+            if (s < columns)
+                CNV__NAME(max_tap)(twos ? taps[s] : v_load_step(x + s * right, step),
+                                   v_add(start, v_all((cnv_real)(s * right))), &best, &at, &nan);
+        for (s = 3; s < columns; s++)
+            CNV__NAME(max_tap)(v_load_step(x + s * right, step),
+                               v_add(start, v_all((cnv_real)(s * right))), &best, &at, &nan);
         v_store(most + i, best);
-        v_store(place + i, late);
+        v_store(place + i, at);
     }
     return v_any(nan);
 }
@@ -2066,7 +2076,8 @@ static int CNV__NAME(max_band)(cnv__band *b, cnv_real *y, cnv_real *switches)
 {
     const cnv_window *win = b->win;
     int columns = win->kernel_w, step = win->stride_w, right = win->dilation_w, odd, p, r0, r1;
-    int top = b->first_p * win->stride_h - win->pad_top, pitch = win->dilation_h * CNV__STRIP;
+    int top = b->first_p * win->stride_h - win->pad_top, pitch = 0;
+    if (win->kernel_h > 1) pitch = win->dilation_h * CNV__STRIP;
     if (columns == 2 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(2, 2, 1, b);
     else if (columns == 3 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(3, 2, 1, b);
     else if (columns == 3 && step == 1 && right == 1) odd = CNV__NAME(max_columns)(3, 1, 1, b);
@@ -2415,8 +2426,12 @@ static int cnv__threads(void) { return omp_in_parallel() ? 1 : omp_get_max_threa
 static int cnv__threads(void) { return 1; }
 #endif
 
+#ifndef CNV__BLOCK
 #define CNV__BLOCK 65536u /* elementwise work is handed to threads in blocks of this many */
+#endif
+#ifndef CNV__SHARED_WORK
 #define CNV__SHARED_WORK 3e6 /* products of fewer multiply-adds are not worth sharing */
+#endif
 
 static int cnv__blocks(size_t n) { return (int)((n + CNV__BLOCK - 1) / CNV__BLOCK); }
 
@@ -2635,7 +2650,8 @@ static int cnv__conv_memory(cnv__conv *conv, size_t packed, cnv_tensor *kept, cn
                                CNV__TILES_MORE : 0;
     size_t panel = (size_t)cnv__threads() * CNV__DEPTH * (size_t)cnv__use()->tile_columns;
     size_t area = (size_t)conv->images * (size_t)conv->p * (size_t)conv->q;
-    size_t columns = area < 2 * CNV__TILES ? 2 * CNV__TILES : area;
+    /* Winograd's tables need 2 * CNV__TILES; one of them a row of x, which may exceed P*Q */
+    size_t columns = (area < 2 * CNV__TILES ? 2 * CNV__TILES : area) + (size_t)conv->win.kernel_w;
     size_t rows = (size_t)conv->group_k + (size_t)conv->group_c + CNV__FILTERS;
     size_t taps = (size_t)conv->taps;
     size_t reals = image + panel + conv->work_size + (kept ? 0 : packed);
@@ -2756,10 +2772,10 @@ static void cnv__pack_rows(const cnv_real *data, const int *row, int m, const in
 static void cnv__run_product(const cnv__product *g, int columns, cnv_real *panels)
 {
     const cnv__kernels *kernels = cnv__use();
-    int i, threads = cnv__threads(), step = kernels->tile_columns;
+    int threads = (double)g->m * g->k * columns > CNV__SHARED_WORK ? cnv__threads() : 1;
     int share = cnv__round_up((columns + threads - 1) / threads, kernels->width);
-    int block = cnv__round_up(4 * step + 100000 / g->m, step);
-    CNV__PARALLEL_FOR(threads > 1 && (double)g->m * g->k * columns > CNV__SHARED_WORK)
+    int step = kernels->tile_columns, block = cnv__round_up(4 * step + 100000 / g->m, step), i;
+    CNV__PARALLEL_FOR(threads > 1)
     for (i = 0; i < threads; i++) {
         int j0 = i * share, j1 = j0 + share < columns ? j0 + share : columns;
         cnv_real *panel = panels + (size_t)i * CNV__DEPTH * (size_t)step;
@@ -3328,7 +3344,7 @@ static void cnv__conv_transpose_run(const cnv__conv *conv, const cnv_real *packe
         int count = conv->n - first < conv->images ? conv->n - first : conv->images;
         cnv_real *to = conv->pad ? conv->image : dx + (size_t)first * in;
         memset(to, 0, (size_t)count * padded * sizeof *to);
-        CNV__PARALLEL_FOR(threads > 1 && (double)count * (double)out * conv->taps > CNV__SHARED_WORK)
+        CNV__PARALLEL_FOR((double)count * (double)out * conv->taps > CNV__SHARED_WORK)
         for (t = 0; t < threads; t++) {
             cnv_real *panel = conv->panel + (size_t)(t * CNV__DEPTH * cnv__use()->tile_columns);
             int item;
@@ -3478,7 +3494,8 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
 
 /* Winograd's way to the weights' gradient, see 5.2. A few rows of tiles at a time are turned round
    to channels last, with zeros to whole tiles; they are taken into the other basis, one of its 6
-   rows after the other, so that these stay in the cache, and added to its 36 products. */
+   rows at a time, so that it stays in the cache, and added to its 36 products. Threads share out
+   these rows, each for a part of the filters. */
 typedef struct {
     cnv__conv *conv;
     int size, out;                   /* of a filter, 3 or 5; of a tile of dy: 7 - size */
@@ -3588,6 +3605,7 @@ static void cnv__winograd_weights_row(const cnv__winograd_weights *w, int i, int
     int share = w->filters - k0 < w->share ? w->filters - k0 : w->share;
     cnv_real *v = memory, *z = memory + 6 * w->v_step;
     cnv__product g;
+    if (share <= 0) return; /* more parts than panels */
     for (t = 0; t < tiles; t++) {
         int down = t / w->across, left = t % w->across * w->out;
         const cnv_real *dy = w->dy + (down * w->out * w->width + left) * k + k0;
@@ -3599,7 +3617,7 @@ static void cnv__winograd_weights_row(const cnv__winograd_weights *w, int i, int
     }
     g.m = share, g.k = tiles, g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col;
     g.c_row = conv->w_row + k0, g.bias = NULL, g.add = add, g.read_on = 1;
-    for (j = 0; j < 6 && share > 0; j++) {
+    for (j = 0; j < 6; j++) {
         g.a = z + (size_t)j * w->z_step, g.b = v + (size_t)j * w->v_step;
         g.c = w->m + (size_t)(6 * i + j) * w->m_step;
         kernels->product(&g, 0, c, panel);

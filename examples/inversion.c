@@ -9,7 +9,7 @@
               noise at the start), where things are. What is the same from start to start it knows:
               at last, the object's outline. An untrained network does not prefer outlines.
    Measured   |phi(x) - phi(x0)| / |phi(x0)|, "apart", <= .05 at the first convolution, <= .2 later;
-              PSNR of 8 pictures >= 25 dB at the first, falling, until at fc5 it is that of another's
+              PSNR of 8 pictures >= 25 dB at the first, falling until, at fc5, it is another's
 
        cc -O2 -fopenmp examples/inversion.c -o build/inversion -lm && build/inversion --seed 4   */
 #include "ascent.h"

@@ -9,6 +9,8 @@
    backward as adjoints of one another, and a batch against its images one by one. */
 #define CNV__LARGE 3000 /* filters that Winograd does not keep: else too many to test */
 #define CNV__WORTH 0    /* and that it is used for however few */
+#define CNV__SHARED_WORK 20000 /* work that threads share, too */
+#define CNV__BLOCK 4096u
 #define CNNVIS_STATIC
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
@@ -619,6 +621,30 @@ static void check_winograd_sparse(void)
     scratch_free();
 }
 
+/* One row of outputs: its tiles are too empty for y, but not for the weights; and a row of x is
+   longer than a row of y. */
+static void check_winograd_thin(void)
+{
+    cnv_rng rng = cnv_rng_seed(8);
+    conv_case c = square_case(1, 32, 5, 204, 32, 5, 1, 0);
+    conv_inputs in = conv_inputs_new(&c, fill_normal, &rng);
+    conv_expected e = conv_expect(&c, &in, 0), magnitude = conv_expect(&c, &in, 1);
+    int i;
+    for (i = 0; i < set_count; i++) {
+        conv_results plain, out;
+        double error;
+        cnv_use(sets[i]);
+        plain = conv_run(&c, &in);
+        cnv_use_winograd(1);
+        out = conv_run(&c, &in);
+        cnv_use_winograd(0);
+        error = ref_ratio(&out.dweight.t, &e.dweight, &magnitude.dweight) * (double)FLT_EPSILON;
+        CHECK(error <= 2e-5, "%s: dw has an error of %.3g sum |a||b|", sets[i], error);
+        CHECK(!same_bits(&out.dweight.t, &plain.dweight.t), "%s: dw is the plain sum", sets[i]);
+    }
+    scratch_free();
+}
+
 /* Every remainder of a tile's rows and columns, pads that differ, one tile and several blocks of
    them, channels and filters across the edges of the matrix product. */
 static void check_winograd_cases(void)
@@ -748,6 +774,11 @@ int main(void)
     check_random_columns(300);
     check_properties(200);
     check_winograd_cases();
+    check_winograd_thin();
+#ifdef _OPENMP
+    omp_set_num_threads(5); /* parts of the filters, and threads that get nothing to do */
+    check_winograd_cases();
+#endif
     check_winograd_sparse();
     check_output_shapes();
     printf("largest rounding error: %.3g eps sum |a||b|, Winograd's %.3g sum |a||b|\n",

@@ -200,6 +200,8 @@ static void sweep_common_pools(void)
                 check_pools(&c, &rng);
                 c.x.h += 4;
                 check_pools(&c, &rng);
+                c.x.h += 60 + 2 * i; /* more rows than a band has */
+                if (w % 8 == 3) check_pools(&c, &rng);
             }
 }
 
@@ -240,6 +242,8 @@ static void check_random_pools(int count)
         c.win.pad_top = pick(&rng, 0, most), c.win.pad_left = pick(&rng, 0, most);
         c.win.pad_bottom = pick(&rng, 0, most), c.win.pad_right = pick(&rng, 0, most);
         c.win.ceil_mode = pick(&rng, 0, 1);
+        if (count % 50 == 0) c.x.h = 90, c.win.kernel_h = pick(&rng, 60, 70), c.win.dilation_h = 1;
+        if (count % 50 == 1) c.x.w = 150, c.win.stride_w = pick(&rng, 60, 70);
         if (!pool_fits(&c)) continue;
         check_pools(&c, &rng);
         count--;
