@@ -1994,8 +1994,8 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
 
 /* ---- 5.4 Pooling ---- */
 
-/* One more tap, at `place`: best = the greatest so far, at = the place of the first that is as great,
-   nan = there is a NaN, which spoils both. */
+/* One more tap, at `place`: best = the greatest so far, at = the place of the first that is as
+   great, nan = there is a NaN, which spoils both. */
 CNV__WORD void CNV__NAME(max_tap)(V_TYPE tap, V_TYPE place, V_TYPE *best, V_TYPE *at, V_MASK *nan)
 {
     *nan = v_either(*nan, v_unordered(tap, *best));

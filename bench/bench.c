@@ -43,8 +43,9 @@
    with the same numbers and as many threads, and time their calls themselves when their turn comes;
    before that their results are compared with ours. The top comments of onednn.c, openblas.c,
    pytorch.py and onnxruntime.js say what is inside the time. Columns: the peer's GFLOP/s, ours /
-   theirs. */
-#define _POSIX_C_SOURCE 200112L /* clock_gettime, setenv */
+   theirs. Where the system keeps threads on one processor as long as it can, OMP_PROC_BIND=true
+   parts them. */
+#define _GNU_SOURCE /* clock_gettime, setenv, sched_setaffinity */
 #define CNNVIS_IMPLEMENTATION
 #include "../cnnvis.h"
 

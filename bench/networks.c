@@ -31,7 +31,8 @@
                   has just been written: it is read from memory, not from the disk.
 
    Threads that spin while they wait for each other are quick where all processors are free, and
-   many times slower where they are not: there, set OMP_WAIT_POLICY=passive.
+   many times slower where they are not: there, set OMP_WAIT_POLICY=passive. Where the system keeps
+   threads on one processor as long as it can, OMP_PROC_BIND=true parts them.
 
    How: instruction sets take turns, as in bench.c: in each of 5 turns everyone calls for 150 ms,
    and at least once. Before that 2 calls go unmeasured. Medians over all calls. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <float.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -52,6 +53,16 @@ static void set_variables(const char *set)
     setenv("OPENBLAS_CORETYPE", wide ? "SKYLAKEX" : "HASWELL", 1);
 }
 
+/* OMP_PROC_BIND may have bound this process to one processor; a peer binds its threads itself. */
+static void free_processors(void)
+{
+#ifdef __linux__
+    cpu_set_t all;
+    memset(&all, 0xFF, sizeof all);
+    sched_setaffinity(0, sizeof all, &all);
+#endif
+}
+
 static void launch(peer *p, const char *const *command, const char *set)
 {
     int to[2], from[2];
@@ -61,6 +72,7 @@ static void launch(peer *p, const char *const *command, const char *set)
     if (!p->process) {
         dup2(to[0], 0), dup2(from[1], 1);
         close(to[0]), close(from[1]);
+        free_processors();
         set_variables(set);
         execvp(command[0], (char *const *)command);
         _exit(127);
