@@ -2010,7 +2010,7 @@ CNV__WORD int CNV__NAME(max_row)(int columns, int step, int right, int n, const 
                                  int first, cnv_real *most, cnv_real *place)
 {
     const int twos = step == 2 && right == 1 && columns <= 3;
-    const V_TYPE more = v_all(V_WIDTH * (cnv_real)step);
+    const V_TYPE more = v_all((cnv_real)(V_WIDTH * step));
     V_TYPE start = v_add(v_ramp(0, step), v_all((cnv_real)first));
     V_MASK nan = v_unordered(start, start);
     int i, s;
