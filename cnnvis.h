@@ -3393,10 +3393,13 @@ CNVDEF int cnv_conv2d_backward_data(const cnv_tensor *dy, const cnv_tensor *weig
 static void cnv__bias_backward(const cnv_tensor *dy, int first, int count, cnv_tensor *dbias)
 {
     size_t area = (size_t)dy->h * (size_t)dy->w;
-    int n, k;
-    for (n = first; n < first + count; n++)
-        for (k = 0; k < dy->c; k++)
+    int k;
+    CNV__PARALLEL_FOR((size_t)count * (size_t)dy->c * area > 4 * CNV__BLOCK)
+    for (k = 0; k < dy->c; k++) {
+        int n;
+        for (n = first; n < first + count; n++)
             dbias->data[k] += cnv__use()->total(area, cnv_tensor_channel(dy, n, k).data);
+    }
 }
 
 /* For the weights' gradient the taps are the columns of a product. So that they are neighbours in
@@ -3559,19 +3562,15 @@ static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *con
     return 1;
 }
 
-/* Rows top ... top+rows-1 of channels that begin at planes[channel], [h][w], as [rows][width][c]:
-   from column -left on, with zeros where there are none */
-static void cnv__last_band(const cnv_real *x, const int *planes, int c, int h, int w,
-                           const int *along, int top, int left, int rows, int width, cnv_real *last)
+/* Row y of channels that begin at planes[channel], [h][w], as [width][c]: from column -left on, with
+   zeros where there is none */
+static void cnv__last_line(const cnv_real *x, const int *planes, int c, int h, int w,
+                           const int *along, int y, int left, int width, cnv_real *last)
 {
-    int y;
-    for (y = top; y < top + rows; y++) {
-        int inside = y >= 0 && y < h, from = inside ? left : width, to = inside ? left + w : width;
-        memset(last, 0, (size_t)(from * c) * sizeof *last);
-        if (inside) cnv__use()->pack(x + y * w, planes, c, along, w, c, last + from * c);
-        memset(last + to * c, 0, (size_t)((width - to) * c) * sizeof *last);
-        last += width * c;
-    }
+    int inside = y >= 0 && y < h, from = inside ? left : width, to = inside ? left + w : width;
+    memset(last, 0, (size_t)(from * c) * sizeof *last);
+    if (inside) cnv__use()->pack(x + y * w, planes, c, along, w, c, last + from * c);
+    if (to < width) memset(last + to * c, 0, (size_t)((width - to) * c) * sizeof *last);
 }
 
 /* `count` rows of tiles, numbered through all images, from `first` on */
@@ -3579,18 +3578,21 @@ static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv
                                        const cnv_real *dy, int first, int count)
 {
     const cnv__conv *conv = w->conv;
-    int i;
+    int i, lines = 6 + w->out; /* of x and dy, for a row of tiles */
     size_t image = (size_t)conv->c * (size_t)(conv->h * conv->w);
     size_t output = (size_t)conv->k * (size_t)(conv->p * conv->q);
     CNV__PARALLEL_FOR(6.0 * count * w->width * (conv->c + conv->k) > CNV__BLOCK)
-    for (i = 0; i < count; i++) {
-        size_t n = (size_t)((first + i) / w->down);
-        int top = (first + i) % w->down * w->out;
-        cnv__last_band(x + n * image, conv->tap, conv->c, conv->h, conv->w, conv->y_col,
-                       top - conv->win.pad_top, conv->win.pad_left, 6, w->reach,
-                       w->x + i * 6 * w->reach * conv->c);
-        cnv__last_band(dy + n * output, conv->y_row, conv->k, conv->p, conv->q, conv->y_col, top, 0,
-                       w->out, w->width, w->dy + i * w->out * w->width * conv->k);
+    for (i = 0; i < count * lines; i++) {
+        int row = first + i / lines, top = row % w->down * w->out, y = i % lines;
+        size_t n = (size_t)(row / w->down);
+        if (y < 6)
+            cnv__last_line(x + n * image, conv->tap, conv->c, conv->h, conv->w, conv->y_col,
+                           top + y - conv->win.pad_top, conv->win.pad_left, w->reach,
+                           w->x + (i / lines * 6 + y) * w->reach * conv->c);
+        else
+            cnv__last_line(dy + n * output, conv->y_row, conv->k, conv->p, conv->q, conv->y_col,
+                           top + y - 6, 0, w->width,
+                           w->dy + (i / lines * w->out + y - 6) * w->width * conv->k);
     }
 }
 
