@@ -3562,8 +3562,8 @@ static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *con
     return 1;
 }
 
-/* Row y of channels that begin at planes[channel], [h][w], as [width][c]: from column -left on, with
-   zeros where there is none */
+/* Row y of channels that begin at planes[channel], [h][w], as [width][c]: from column -left on,
+   with zeros where there is none */
 static void cnv__last_line(const cnv_real *x, const int *planes, int c, int h, int w,
                            const int *along, int y, int left, int width, cnv_real *last)
 {
