@@ -88,7 +88,7 @@ static inline void example_check(const example *e, int ok)
     if (!ok) example_fail(e, "%s", cnv_error());
 }
 
-/* "1 picture" or "600 pictures"; the text of the fifth call after this takes its place. */
+/* "1 picture" or "600 pictures"; the text of the fourth call after this takes its place. */
 static inline const char *example_count(int n, const char *noun)
 {
     static char texts[4][64];

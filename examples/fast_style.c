@@ -15,7 +15,7 @@
               is better, by either method, at the style of fine strokes: see the curves
 
    The network that comes along (painter.h) is that of --train 7000, then --seed 2 --train 4500.
-   --train 2000 trains one anew, in three minutes, for --style strokes, mosaic, waves or FILE, and
+   --train 2000 trains one anew, in a minute or two, for --style strokes, mosaic, waves or FILE, and
    writes it to --model FILE, or goes on from there if the file exists (say another --seed, to see
    other pictures). Without --train it is read. --image FILE: the content.
 
