@@ -1021,7 +1021,12 @@ static const cnv_real cnv__winograd_at4[4 * 6] = {
 static const cnv_real cnv__winograd_at2[2 * 6] = {
     1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 1,
 };
-typedef enum { CNV__BT, CNV__A, CNV__GT } cnv__winograd_matrix;
+/* Some rows of M X M^T, lane by lane, and how far apart the numbers of X and the result y are. */
+typedef struct {
+    enum { CNV__BT, CNV__AT, CNV__A, CNV__GT } matrix;
+    int size, first, last, lanes; /* of the filter; the rows from first to before last */
+    size_t x_row, x_column, y_row, y_column;
+} cnv__basis;
 #define CNV__TILES 96      /* as many tiles go through Winograd's convolution at a time, */
 #define CNV__FILTERS 64    /* with at most so many filters; a multiple of all tile_rows; */
 #define CNV__TILES_MORE 16 /* and room for a vector beyond the tiles */
@@ -1040,8 +1045,7 @@ typedef struct {
                            size_t step);
     void (*winograd_output)(int out, int tiles, const cnv_real *m, size_t step, cnv_real bias,
                             cnv_real *rows, int width);
-    void (*winograd_row)(cnv__winograd_matrix matrix, int size, int i, int lanes, const cnv_real *x,
-                         size_t row, size_t column, cnv_real *y, size_t step);
+    void (*winograd_rows)(const cnv__basis *to, const cnv_real *x, cnv_real *y);
     void (*relu_forward)(size_t n, const cnv_real *x, cnv_real *y);
     void (*relu_backward)(cnv_relu_rule rule, size_t n, const cnv_real *x, const cnv_real *dy,
                           cnv_real *dx);
@@ -1810,49 +1814,56 @@ static void CNV__NAME(winograd_output)(int out, int tiles, const cnv_real *m, si
 
 /* The loss's gradient by g is G^T [ (A dY A^T) . (B^T d B) ] G. For the weights' gradient it is
    summed over the tiles in that basis: each place is a matrix product, filters x tiles x channels.
-   Here channels are the lanes of a vector, and one row of M X M^T is made at a time:
-   y[j * step + lane] = (M X M^T)[i][j] with X[a][b] = x[a * row + b * column + lane]
+   Here channels are the lanes of a vector, or images if these are small (see 7.1), and some rows of
+   M X M^T are made: with X[a][b] = x[a * x_row + b * x_column + lane],
+     y[(i - first) * y_row + j * y_column + lane] = (M X M^T)[i][j]
    M [rows][columns], M[a][b] = matrix[a * down + b * right], is a constant to the compiler, i is
    not. Reads whole vectors. */
-CNV__WORD void CNV__NAME(row_of)(const cnv_real *matrix, int down, int right, int rows, int columns,
-                                 int i, int lanes, const cnv_real *x, size_t row, size_t column,
-                                 cnv_real *y, size_t step)
+CNV__WORD void CNV__NAME(rows_of)(const cnv_real *matrix, int down, int right, int rows,
+                                  int columns, const cnv__basis *to, int i, const cnv_real *x,
+                                  cnv_real *y)
 {
-    V_TYPE in, half[6];
+    const size_t x_row = to->x_row, x_column = to->x_column, y_column = to->y_column;
+    const int lanes = to->lanes;
+    V_TYPE half[6];
     int lane, j, k;
     for (lane = 0; lane < lanes; lane += V_WIDTH) {
         CNV__UNROLL for (j = 0; j < columns; j++) half[j] = v_zero();
         for (k = 0; k < columns; k++) {
+            const cnv_real *in = x + (size_t)k * x_row + lane;
             cnv_real number = matrix[i * down + k * right];
             if (number == 0) continue;
-            CNV__UNROLL for (j = 0; j < columns; j++) {
-                in = v_load(x + (size_t)k * row + (size_t)j * column + lane);
-                half[j] = v_fma(v_all(number), in, half[j]);
-            }
+            CNV__UNROLL for (j = 0; j < columns; j++)
+                half[j] = v_fma(v_all(number), v_load(in + (size_t)j * x_column), half[j]);
         }
         CNV__UNROLL for (j = 0; j < rows; j++) {
             V_TYPE number = CNV__NAME(combine)(matrix + j * down, right, half, columns);
-            cnv_real *to = y + (size_t)j * step + lane;
-            if (lanes - lane >= V_WIDTH) v_store(to, number);
-            else v_store_first(to, number, lanes - lane);
+            cnv_real *out = y + (size_t)j * y_column + lane;
+            if (lanes - lane >= V_WIDTH) v_store(out, number);
+            else v_store_first(out, number, lanes - lane);
         }
     }
 }
 
-static void CNV__NAME(winograd_row)(cnv__winograd_matrix matrix, int size, int i, int lanes,
-                                    const cnv_real *x, size_t row, size_t column, cnv_real *y,
-                                    size_t step)
+static void CNV__NAME(winograd_rows)(const cnv__basis *to, const cnv_real *x, cnv_real *y)
 {
-    if (matrix == CNV__BT)
-        CNV__NAME(row_of)(cnv__winograd_bt, 6, 1, 6, 6, i, lanes, x, row, column, y, step);
-    else if (matrix == CNV__A && size == 3)
-        CNV__NAME(row_of)(cnv__winograd_at4, 1, 6, 6, 4, i, lanes, x, row, column, y, step);
-    else if (matrix == CNV__A)
-        CNV__NAME(row_of)(cnv__winograd_at2, 1, 6, 6, 2, i, lanes, x, row, column, y, step);
-    else if (size == 3)
-        CNV__NAME(row_of)(cnv__winograd_g3, 1, 3, 3, 6, i, lanes, x, row, column, y, step);
-    else
-        CNV__NAME(row_of)(cnv__winograd_g5, 1, 5, 5, 6, i, lanes, x, row, column, y, step);
+    int i;
+    for (i = to->first; i < to->last; i++, y += to->y_row) {
+        if (to->matrix == CNV__BT)
+            CNV__NAME(rows_of)(cnv__winograd_bt, 6, 1, 6, 6, to, i, x, y);
+        else if (to->matrix == CNV__AT && to->size == 3)
+            CNV__NAME(rows_of)(cnv__winograd_at4, 6, 1, 4, 6, to, i, x, y);
+        else if (to->matrix == CNV__AT)
+            CNV__NAME(rows_of)(cnv__winograd_at2, 6, 1, 2, 6, to, i, x, y);
+        else if (to->matrix == CNV__A && to->size == 3)
+            CNV__NAME(rows_of)(cnv__winograd_at4, 1, 6, 6, 4, to, i, x, y);
+        else if (to->matrix == CNV__A)
+            CNV__NAME(rows_of)(cnv__winograd_at2, 1, 6, 6, 2, to, i, x, y);
+        else if (to->size == 3)
+            CNV__NAME(rows_of)(cnv__winograd_g3, 1, 3, 3, 6, to, i, x, y);
+        else
+            CNV__NAME(rows_of)(cnv__winograd_g5, 1, 5, 5, 6, to, i, x, y);
+    }
 }
 
 #if CNV__SET != CNV__AVX512
@@ -2225,7 +2236,7 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 static const cnv__kernels CNV__NAME(kernels) = {
     CNV__SET_NAME, V_WIDTH, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
     CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
-    CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_row),
+    CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_rows),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
     CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_band), CNV__SHARED(unpool_pairs),
@@ -2836,6 +2847,7 @@ typedef struct {
     cnv__conv *conv;
     int size, out;               /* of a filter, 3 or 5; of a tile's outputs: 7 - size */
     int across, down, total;     /* tiles in a row, in a column, in all images */
+    int lanes, band;             /* images side by side, with so many rows of tiles; or 0: see below */
     int blocks, threads;         /* threads that share the work: blocks, or the lots of each */
     int lot;                     /* filters at a time */
     int stride;                  /* numbers from a row of v and m to the next */
@@ -2871,19 +2883,33 @@ static int cnv__winograd_fits(const cnv__conv *conv)
 }
 
 /* Whether it is faster, as measured: there must be tiles enough for a vector, mostly full ones; and
-   the products must outweigh the ways into the basis and out of it, which are longer for large and
-   flipped filters. Where an image alone has too few tiles, those of a batch may be enough: then it
-   comes out the same in both but for rounding. */
+   the products must outweigh the ways into the basis and out of it, which are longer for large
+   filters. Where an image alone has too few tiles, those of a batch may be enough: then it comes out
+   the same in both but for rounding. */
 static int cnv__winograd_wins(const cnv__conv *conv)
 {
     double area = (double)conv->p * conv->q, across, tiles;
     int out = 7 - conv->win.kernel_h;
     if (!cnv__winograd_fits(conv)) return 0;
     across = (conv->q + out - 1) / out, tiles = (conv->p + out - 1) / out * across;
-    return conv->n * tiles >= (conv->flip && cnv__winograd_large(conv) ? 25 : 16) &&
+    return conv->n * tiles >= (cnv__winograd_large(conv) ? 25 : 16) &&
            area >= 0.6 * out * out * tiles &&
            across * conv->c * conv->k >= CNV__WORTH * cnv__use()->width &&
            36.0 * conv->c * ((double)conv->k + CNV__FILTERS) < INT_MAX;
+}
+
+/* Images that are so small that rows of tiles do not fill a vector lie side by side, each in a lane
+   of its own, if the batch has enough: a block is then some rows of tiles of all of these. */
+static void cnv__winograd_batch(cnv__winograd *w)
+{
+    const cnv__conv *conv = w->conv;
+    int lanes = cnv__use()->width < conv->n ? cnv__use()->width : conv->n;
+    if (lanes <= 2 * w->across || lanes * w->across > CNV__TILES ||
+        (double)lanes * conv->c * conv->h * conv->w > INT_MAX)
+        return;
+    w->lanes = lanes, w->band = CNV__TILES / (lanes * w->across);
+    if (w->band > w->down) w->band = w->down;
+    w->blocks = cnv__round_up(conv->n, lanes) / lanes * (cnv__round_up(w->down, w->band) / w->band);
 }
 
 static cnv__winograd cnv__winograd_sizes(cnv__conv *conv)
@@ -2898,6 +2924,7 @@ static cnv__winograd cnv__winograd_sizes(cnv__conv *conv)
     w.down = cnv__round_up(conv->p, w.out) / w.out;
     w.total = conv->n * w.across * w.down;
     w.blocks = cnv__round_up(w.total, CNV__TILES) / CNV__TILES;
+    cnv__winograd_batch(&w);
     w.threads = 36.0 * w.total * conv->c * conv->k < CNV__SHARED_WORK ? 1 : cnv__threads();
     w.keep = !cnv__winograd_large(conv) || w.blocks > 1;
     lots = cnv__round_up(cnv__round_up(conv->k, CNV__FILTERS) / CNV__FILTERS,
@@ -2959,9 +2986,8 @@ static int cnv__winograd_run(const cnv__winograd *w, int tile, int count, int *i
     return count < rest ? count : rest;
 }
 
-/* Channel c of these tiles, into v; then a few zeros, for the product goes on to the next multiple
-   of CNV__TILES_MORE */
-static void cnv__winograd_in(const cnv__winograd *w, int tile, int count, int c, cnv_real *v)
+/* Channel c of these tiles, into v */
+static void cnv__winograd_in_tiles(const cnv__winograd *w, int tile, int count, int c, cnv_real *v)
 {
     const cnv__conv *conv = w->conv;
     cnv_real rows[6 * 4 * (CNV__TILES + 2) + 4 * CNV__MAX_TILE];
@@ -2982,11 +3008,11 @@ static void cnv__winograd_in(const cnv__winograd *w, int tile, int count, int c,
                        sizeof *rows * (size_t)(after - before));
         cnv__use()->winograd_input(w->out, run, rows, width, v, w->v_step);
     }
-    for (i = 0; i < 36; i++) memset(v + (size_t)i * w->v_step, 0, sizeof *v * CNV__TILES_MORE);
 }
 
 /* Filter k of these tiles, from m to y */
-static void cnv__winograd_out(const cnv__winograd *w, int tile, int count, int k, const cnv_real *m)
+static void cnv__winograd_out_tiles(const cnv__winograd *w, int tile, int count, int k,
+                                    const cnv_real *m)
 {
     const cnv__conv *conv = w->conv;
     cnv_real rows[4][4 * (CNV__TILES + CNV__TILES_MORE)];
@@ -3003,6 +3029,86 @@ static void cnv__winograd_out(const cnv__winograd *w, int tile, int count, int k
             memcpy(plane + (top + i) * conv->q + left, rows[i] + from,
                    sizeof *plane * (size_t)columns);
     }
+}
+
+/* A block of images side by side: which they are, and which of their rows of tiles. */
+typedef struct {
+    int image, images, row, rows;
+} cnv__winograd_block;
+
+static cnv__winograd_block cnv__winograd_images(const cnv__winograd *w, int block)
+{
+    cnv__winograd_block b;
+    int bands = cnv__round_up(w->down, w->band) / w->band, rest;
+    b.image = block / bands * w->lanes, rest = w->conv->n - b.image;
+    b.images = rest < w->lanes ? rest : w->lanes;
+    b.row = block % bands * w->band, rest = w->down - b.row;
+    b.rows = rest < w->band ? rest : w->band;
+    return b;
+}
+
+/* How many tiles a block has. */
+static int cnv__winograd_count(const cnv__winograd *w, int block)
+{
+    int rest = w->total - block * CNV__TILES;
+    cnv__winograd_block b;
+    if (!w->lanes) return rest < CNV__TILES ? rest : CNV__TILES;
+    b = cnv__winograd_images(w, block);
+    return b.images * b.rows * w->across;
+}
+
+/* Row y of planes that begin at x + plane[i], [h][w], as [width][count]: from column -left on, with
+   zeros where there is none */
+static void cnv__last_line(const cnv_real *x, const int *plane, int count, int h, int w,
+                           const int *along, int y, int left, int width, cnv_real *last)
+{
+    int inside = y >= 0 && y < h, from = inside ? left : width, to = inside ? left + w : width;
+    memset(last, 0, (size_t)(from * count) * sizeof *last);
+    if (inside) cnv__use()->pack(x + y * w, plane, count, along, w, count, last + from * count);
+    if (to < width) memset(last + to * count, 0, (size_t)((width - to) * count) * sizeof *last);
+}
+
+/* Channel c of images side by side, into v: with images last, each tile is 6 x 6 vectors. */
+static void cnv__winograd_in_images(const cnv__winograd *w, int block, int c, cnv_real *v)
+{
+    const cnv__conv *conv = w->conv;
+    const cnv__winograd_block b = cnv__winograd_images(w, block);
+    const int reach = w->size - 1, width = w->out * w->across + reach, n = b.images;
+    const cnv_real *x = w->x + (size_t)(b.image * conv->c + c) * (size_t)(conv->h * conv->w);
+    const cnv__basis basis = {CNV__BT, w->size, 0, 6, n, (size_t)(width * n), (size_t)n,
+                              6 * w->v_step, w->v_step};
+    cnv_real last[27 * CNV__TILES]; /* [out * rows + reach][width][n] */
+    int y, tile;
+    for (y = 0; y < w->out * b.rows + reach; y++)
+        cnv__last_line(x, conv->y_row + CNV__FILTERS, n, conv->h, conv->w, conv->y_col,
+                       b.row * w->out + y - conv->win.pad_top, conv->win.pad_left, width,
+                       last + y * width * n);
+    for (tile = 0; tile < b.rows * w->across; tile++, v += n) {
+        int corner = w->out * (tile / w->across * width + tile % w->across);
+        cnv__use()->winograd_rows(&basis, last + corner * n, v);
+    }
+}
+
+/* Filter k of images side by side, from m to y */
+static void cnv__winograd_out_images(const cnv__winograd *w, int block, int k, const cnv_real *m)
+{
+    const cnv__conv *conv = w->conv;
+    const cnv__winograd_block b = cnv__winograd_images(w, block);
+    const int top = w->out * b.row, rest = conv->p - top, width = w->out * w->across;
+    const int area = conv->q * (w->out * b.rows < rest ? w->out * b.rows : rest);
+    const cnv__basis basis = {CNV__AT, w->size, 0, w->out, b.images, 6 * w->m_step, w->m_step,
+                              (size_t)(width * w->lanes), (size_t)w->lanes};
+    cnv_real last[16 * CNV__TILES], turned[16 * CNV__TILES]; /* [y][width][lanes], [image][y][q] */
+    int tile, i;
+    for (tile = 0; tile < b.rows * w->across; tile++, m += b.images) {
+        int corner = w->out * (tile / w->across * width + tile % w->across);
+        cnv__use()->winograd_rows(&basis, m, last + corner * w->lanes);
+    }
+    cnv__use()->pack(last, conv->pixel, area, conv->y_col, b.images, area, turned);
+    for (i = 0; i < b.images; i++)
+        cnv__use()->affine((size_t)area, 1, w->bias ? w->bias[k] : 0, turned + i * area,
+                           w->y + (size_t)((b.image + i) * conv->k + k) *
+                           (size_t)(conv->p * conv->q) + top * conv->q);
 }
 
 /* m = u v of a lot of filters, for each of the 36 matrices */
@@ -3022,26 +3128,27 @@ static void cnv__winograd_products(const cnv__winograd *w, int filters, int colu
     }
 }
 
-static int cnv__winograd_count(const cnv__winograd *w, int tile)
-{
-    return w->total - tile < CNV__TILES ? w->total - tile : CNV__TILES;
-}
-
-/* Of the block of tiles from `tile` on, every each-th channel from `first` on into v */
-static void cnv__winograd_channels(const cnv__winograd *w, int tile, int first, int each,
+/* Every each-th channel of a block, from `first` on, into v; then a few zeros, for the product goes
+   on to the next multiple of CNV__TILES_MORE */
+static void cnv__winograd_channels(const cnv__winograd *w, int block, int first, int each,
                                    cnv_real *v)
 {
-    int c;
-    for (c = first; c < w->conv->c; c += each)
-        cnv__winograd_in(w, tile, cnv__winograd_count(w, tile), c, v + c * w->stride);
+    int count = cnv__winograd_count(w, block), c, i;
+    for (c = first; c < w->conv->c; c += each) {
+        cnv_real *row = v + c * w->stride;
+        if (w->lanes) cnv__winograd_in_images(w, block, c, row);
+        else cnv__winograd_in_tiles(w, block * CNV__TILES, count, c, row);
+        for (i = 0; i < 36; i++)
+            memset(row + (size_t)i * w->v_step + count, 0, sizeof *v * CNV__TILES_MORE);
+    }
 }
 
 /* Every each-th lot of filters from the first-th on; m, and the filters if they aren't kept, in
    `memory` */
-static void cnv__winograd_lots(const cnv__winograd *w, int tile, int first, int each,
+static void cnv__winograd_lots(const cnv__winograd *w, int block, int first, int each,
                                const cnv_real *v, cnv_real *memory, cnv_real *panel)
 {
-    int count = cnv__winograd_count(w, tile), columns = cnv__round_up(count, CNV__TILES_MORE);
+    int count = cnv__winograd_count(w, block), columns = cnv__round_up(count, CNV__TILES_MORE);
     int k, i, filters, many = w->conv->k;
     cnv_real *m = memory + 36 * w->v_step, *plain = m + 36 * w->m_step, *u = plain + w->plain;
     for (k = first * w->lot; k < many; k += each * w->lot) {
@@ -3049,7 +3156,9 @@ static void cnv__winograd_lots(const cnv__winograd *w, int tile, int first, int 
         if (w->keep) u = w->u + (size_t)k * (size_t)w->conv->c;
         else cnv__winograd_pack(w, k, filters, plain, u);
         cnv__winograd_products(w, filters, columns, u, v, m, panel);
-        for (i = 0; i < filters; i++) cnv__winograd_out(w, tile, count, k + i, m + i * w->stride);
+        for (i = 0; i < filters; i++)
+            if (w->lanes) cnv__winograd_out_images(w, block, k + i, m + i * w->stride);
+            else cnv__winograd_out_tiles(w, block * CNV__TILES, count, k + i, m + i * w->stride);
     }
 }
 
@@ -3074,26 +3183,28 @@ static void cnv__winograd_convolve(const cnv__winograd *w)
 {
     const cnv__conv *conv = w->conv;
     int blocks = w->blocks, threads = w->threads, shared = blocks < threads, block, t;
-    int panel = CNV__DEPTH * cnv__use()->tile_columns;
+    int panel = CNV__DEPTH * cnv__use()->tile_columns, width = w->out * w->across, y;
     cnv__count_by(conv->tap, conv->c, 0, w->stride); /* rows of v and m, the products' tables */
     cnv__count_by(conv->y_row, CNV__FILTERS, 0, w->stride);
     cnv__count_by(conv->y_col, CNV__TILES + CNV__TILES_MORE, 0, 1);
+    cnv__count_by(conv->y_row + CNV__FILTERS, w->lanes, 0, conv->c * conv->h * conv->w);
+    for (y = 0; y < w->out * w->band && y < conv->p; y++) /* pixels of images side by side */
+        cnv__count_by(conv->pixel + y * conv->q, conv->q, y * width * w->lanes, w->lanes);
     for (block = 0; shared && block < blocks; block++) {
-        int tile = block * CNV__TILES;
         CNV__PARALLEL_FOR(1)
-        for (t = 0; t < threads; t++) cnv__winograd_channels(w, tile, t, threads, conv->work);
+        for (t = 0; t < threads; t++) cnv__winograd_channels(w, block, t, threads, conv->work);
         CNV__PARALLEL_FOR(1)
         for (t = 0; t < threads; t++)
-            cnv__winograd_lots(w, tile, t, threads, conv->work, conv->work + (size_t)t * w->memory,
+            cnv__winograd_lots(w, block, t, threads, conv->work, conv->work + (size_t)t * w->memory,
                                conv->panel + t * panel);
     }
     CNV__PARALLEL_FOR(threads > 1)
     for (t = 0; t < (shared ? 0 : threads); t++) {
         cnv_real *memory = conv->work + (size_t)t * w->memory;
-        int tile;
-        for (tile = t * CNV__TILES; tile < w->total; tile += threads * CNV__TILES) {
-            cnv__winograd_channels(w, tile, 0, 1, memory);
-            cnv__winograd_lots(w, tile, 0, 1, memory, memory, conv->panel + t * panel);
+        int mine;
+        for (mine = t; mine < blocks; mine += threads) {
+            cnv__winograd_channels(w, mine, 0, 1, memory);
+            cnv__winograd_lots(w, mine, 0, 1, memory, memory, conv->panel + t * panel);
         }
     }
 }
@@ -3562,17 +3673,6 @@ static int cnv__winograd_weights_memory(cnv__winograd_weights *w, cnv__conv *con
     return 1;
 }
 
-/* Row y of channels that begin at planes[channel], [h][w], as [width][c]: from column -left on,
-   with zeros where there is none */
-static void cnv__last_line(const cnv_real *x, const int *planes, int c, int h, int w,
-                           const int *along, int y, int left, int width, cnv_real *last)
-{
-    int inside = y >= 0 && y < h, from = inside ? left : width, to = inside ? left + w : width;
-    memset(last, 0, (size_t)(from * c) * sizeof *last);
-    if (inside) cnv__use()->pack(x + y * w, planes, c, along, w, c, last + from * c);
-    if (to < width) memset(last + to * c, 0, (size_t)((width - to) * c) * sizeof *last);
-}
-
 /* `count` rows of tiles, numbered through all images, from `first` on */
 static void cnv__winograd_weights_read(const cnv__winograd_weights *w, const cnv_real *x,
                                        const cnv_real *dy, int first, int count)
@@ -3606,16 +3706,18 @@ static void cnv__winograd_weights_row(const cnv__winograd_weights *w, int i, int
     int c = conv->c, k = conv->k, rows = kernels->tile_rows, k0 = part * w->share, t, j, lane;
     int share = w->filters - k0 < w->share ? w->filters - k0 : w->share;
     cnv_real *v = memory, *z = memory + 6 * w->v_step;
+    const cnv__basis of_x = {CNV__BT, w->size, i, i + 1, c, (size_t)(w->reach * c), (size_t)c, 0,
+                             w->v_step};
+    const cnv__basis of_dy = {CNV__A, w->size, i, i + 1, rows, (size_t)(w->width * k), (size_t)k, 0,
+                              w->z_step};
     cnv__product g;
     if (share <= 0) return; /* more parts than panels */
     for (t = 0; t < tiles; t++) {
         int down = t / w->across, left = t % w->across * w->out;
         const cnv_real *dy = w->dy + (down * w->out * w->width + left) * k + k0;
-        kernels->winograd_row(CNV__BT, w->size, i, c, w->x + (down * 6 * w->reach + left) * c,
-                              (size_t)(w->reach * c), (size_t)c, v + t * c, w->v_step);
+        kernels->winograd_rows(&of_x, w->x + (down * 6 * w->reach + left) * c, v + t * c);
         for (lane = 0; lane < share; lane += rows)
-            kernels->winograd_row(CNV__A, w->size, i, rows, dy + lane, (size_t)(w->width * k),
-                                  (size_t)k, z + lane * tiles + t * rows, w->z_step);
+            kernels->winograd_rows(&of_dy, dy + lane, z + lane * tiles + t * rows);
     }
     g.m = share, g.k = tiles, g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col;
     g.c_row = conv->w_row + k0, g.bias = NULL, g.add = add, g.read_on = 1;
@@ -3645,8 +3747,11 @@ static int cnv__backward_weights_winograd(cnv__conv *conv, const cnv_tensor *x,
                                           cnv_workspace *ws)
 {
     cnv__winograd_weights w;
+    cnv__basis basis = {CNV__GT, 0, 0, 0, conv->c, 0, 0, 0, (size_t)conv->c};
     int first, count, i, total;
     if (!cnv__winograd_weights_memory(&w, conv, ws)) return 0;
+    basis.size = basis.last = w.size, basis.x_row = 6 * w.m_step, basis.x_column = w.m_step;
+    basis.y_row = (size_t)(w.size * conv->c);
     total = conv->n * w.down;
     for (first = 0; first < total; first += count) {
         count = total - first < w.rows ? total - first : w.rows;
@@ -3654,10 +3759,8 @@ static int cnv__backward_weights_winograd(cnv__conv *conv, const cnv_tensor *x,
         cnv__winograd_weights_add(&w, count * w.across, first > 0);
     }
     CNV__PARALLEL_FOR(36.0 * conv->k * conv->c > CNV__BLOCK)
-    for (i = 0; i < w.size * conv->k; i++)
-        cnv__use()->winograd_row(CNV__GT, w.size, i % w.size, conv->c, w.m + i / w.size * conv->c,
-                                 6 * w.m_step, w.m_step, w.sum + i * w.size * conv->c,
-                                 (size_t)conv->c);
+    for (i = 0; i < conv->k; i++)
+        cnv__use()->winograd_rows(&basis, w.m + i * conv->c, w.sum + i * conv->taps);
     cnv__last_add(conv, w.sum, w.sum + conv->k * conv->taps, dweight->data);
     cnv__conv_end(conv);
     return 1;

@@ -646,7 +646,8 @@ static void check_winograd_thin(void)
 }
 
 /* Every remainder of a tile's rows and columns, pads that differ, one tile and several blocks of
-   them, channels and filters across the edges of the matrix product. */
+   them, channels and filters across the edges of the matrix product; batches that go side by side,
+   and come out as their images do one by one, which cannot. */
 static void check_winograd_cases(void)
 {
     static const int cases[][9] = { /* N, C, H, W, K, size, pad top, left, bottom = right */
@@ -661,9 +662,12 @@ static void check_winograd_cases(void)
         {3, 16, 16, 17, 29, 5, 0, 0, 0},  {1, 70, 15, 15, 16, 5, 3, 4, 0},
         {1, 19, 10, 100, 17, 5, 2, 2, 2}, {1, 16, 9, 800, 17, 5, 2, 2, 2},
         {5, 17, 13, 14, 20, 5, 2, 2, 2},  {1, 260, 14, 14, 67, 5, 2, 2, 2},
-        {1, 33, 21, 22, 130, 5, 2, 1, 2}};
+        {1, 33, 21, 22, 130, 5, 2, 1, 2}, {18, 17, 13, 14, 20, 3, 1, 1, 1},
+        {17, 16, 41, 8, 19, 3, 0, 2, 1},  {17, 16, 9, 10, 18, 5, 2, 2, 2},
+        {33, 16, 18, 4, 17, 5, 4, 2, 1}};
     static const int small[][5] = {/* images that have tiles enough together: N, C, H, K, size */
-                                   {9, 17, 8, 20, 3}, {64, 16, 7, 16, 3}, {4, 33, 7, 29, 5}};
+                                   {9, 17, 8, 20, 3}, {64, 16, 7, 16, 3}, {4, 33, 7, 29, 5},
+                                   {37, 16, 4, 18, 3}};
     cnv_rng rng = cnv_rng_seed(6);
     size_t i;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
