@@ -2847,7 +2847,7 @@ typedef struct {
     cnv__conv *conv;
     int size, out;               /* of a filter, 3 or 5; of a tile's outputs: 7 - size */
     int across, down, total;     /* tiles in a row, in a column, in all images */
-    int lanes, band;             /* images side by side, with so many rows of tiles; or 0: see below */
+    int lanes, band;             /* images side by side, rows of tiles of each; or 0: see below */
     int blocks, threads;         /* threads that share the work: blocks, or the lots of each */
     int lot;                     /* filters at a time */
     int stride;                  /* numbers from a row of v and m to the next */
@@ -2884,8 +2884,8 @@ static int cnv__winograd_fits(const cnv__conv *conv)
 
 /* Whether it is faster, as measured: there must be tiles enough for a vector, mostly full ones; and
    the products must outweigh the ways into the basis and out of it, which are longer for large
-   filters. Where an image alone has too few tiles, those of a batch may be enough: then it comes out
-   the same in both but for rounding. */
+   filters. Where an image alone has too few tiles, those of a batch may be enough: then it comes
+   out the same in both but for rounding. */
 static int cnv__winograd_wins(const cnv__conv *conv)
 {
     double area = (double)conv->p * conv->q, across, tiles;
