@@ -1037,6 +1037,8 @@ typedef struct {
     void (*pack)(const cnv_real *data, const int *across, int lanes, const int *along, int depth,
                  int width, cnv_real *panel);
     void (*product)(const cnv__product *g, int j0, int j1, cnv_real *panel);
+    void (*dots)(const cnv_real *a, const cnv_real *const *b, const int *b_row, int depth,
+                 cnv_real *sums);
     void (*deal)(int step, const cnv_real *from, int count, cnv_real *to, int stride);
     void (*gather)(int step, const cnv_real *from, int stride, int count, cnv_real *to);
     void (*winograd_filters)(int size, int channels, int flip, const cnv_real *g, cnv_real *u,
@@ -1265,6 +1267,30 @@ CNV__WORD void CNV__NAME(store_first)(cnv_real *p, V_TYPE a, int n)
 }
 #define v_store_first CNV__NAME(store_first)
 
+/* Keeps what was loaded in its register; gcc would load it anew for each use. */
+#if defined __GNUC__ && (CNV__SET == CNV__AVX2 || CNV__SET == CNV__AVX512)
+#define v_hold(a) __asm__("" : "+v"(a))
+#else
+#define v_hold(a) (void)0
+#endif
+
+/* The sum of all lanes. */
+CNV__WORD cnv_real CNV__NAME(sum)(V_TYPE a)
+{
+#if CNV__SET == CNV__SCALAR
+    return a;
+#elif CNV__SET == CNV__AVX2
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+#elif CNV__SET == CNV__AVX512
+    return _mm512_reduce_add_ps(a);
+#else
+    return vaddvq_f32(a);
+#endif
+}
+#define v_sum CNV__NAME(sum)
+
 /* Every second number: p[0], p[2], ... p[2 * V_WIDTH - 2], and nothing beyond is touched. */
 CNV__WORD V_TYPE CNV__NAME(load_second)(const cnv_real *p)
 {
@@ -1351,21 +1377,6 @@ CNV__WORD void CNV__NAME(transpose)(int rows, V_TYPE *v)
 #define v_transpose CNV__NAME(transpose)
 
 #if CNV__SET != CNV__AVX512
-
-/* The sum of all lanes. */
-CNV__WORD cnv_real CNV__NAME(sum)(V_TYPE a)
-{
-#if CNV__SET == CNV__SCALAR
-    return a;
-#elif CNV__SET == CNV__AVX2
-    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
-#else
-    return vaddvq_f32(a);
-#endif
-}
-#define v_sum CNV__NAME(sum)
 
 /* start, start + step, start + 2 * step, ... */
 CNV__WORD V_TYPE CNV__NAME(ramp)(int start, int step)
@@ -1676,6 +1687,30 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
             CNV__NAME(sweep)(g, &t, g->a + (size_t)d0 * TILE_ROWS);
         }
     }
+}
+
+/* sums[i * TILE_VECTORS + j] = the sum over d and lanes of A[d][i][lane] * B[d][j][lane]: the same
+   tile, but lanes lie along the sum. a [depth][TILE_ROWS][V_WIDTH]; B[d][j] begins at
+   b[j] + b_row[d]. */
+static void CNV__NAME(dots)(const cnv_real *a, const cnv_real *const *b, const int *b_row,
+                            int depth, cnv_real *sums)
+{
+    V_TYPE sum[TILE_ROWS][TILE_VECTORS], right[TILE_VECTORS], left;
+    int d, i, j;
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) sum[i][j] = v_zero();
+    for (d = 0; d < depth; d++, a += TILE_ROWS * V_WIDTH) {
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++) right[j] = v_load(b[j] + b_row[d]);
+        CNV__UNROLL for (i = 0; i < TILE_ROWS; i++) {
+            left = v_load(a + i * V_WIDTH);
+            v_hold(left);
+            CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+                sum[i][j] = v_fma(left, right[j], sum[i][j]);
+        }
+    }
+    CNV__UNROLL for (i = 0; i < TILE_ROWS; i++)
+        CNV__UNROLL for (j = 0; j < TILE_VECTORS; j++)
+            sums[i * TILE_VECTORS + j] = v_sum(sum[i][j]);
 }
 
 /* ---- 5.2 Winograd's convolution ----
@@ -2235,7 +2270,7 @@ static void CNV__NAME(mean_span_backward)(const cnv__span *a, const cnv_real *dy
 /* What the dispatcher needs to know of this instruction set: see section 6. */
 static const cnv__kernels CNV__NAME(kernels) = {
     CNV__SET_NAME, V_WIDTH, TILE_ROWS, TILE_COLUMNS, CNV__NAME(pack), CNV__NAME(product),
-    CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
+    CNV__NAME(dots), CNV__NAME(deal), CNV__NAME(gather), CNV__NAME(winograd_filters),
     CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_rows),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
@@ -2276,6 +2311,7 @@ static const cnv__kernels CNV__NAME(kernels) = {
 #undef v_keep
 #undef v_select
 #undef v_sum
+#undef v_hold
 #undef v_load_first
 #undef v_store_first
 #undef v_unzip
@@ -3606,6 +3642,105 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
 }
 
+/* Where channels are few, as in first layers, such runs hardly fill vectors. There the lanes lie
+   along the rows of dy and of the images, and the sum is over these. A band of rows of a tile's
+   filters is packed, a vector of each of them after the other, and multiplied with all taps. */
+static int cnv__weights_by_rows(const cnv__conv *conv)
+{
+    return conv->groups == 1 && conv->c <= 4 && conv->c * conv->win.kernel_w <= 32;
+}
+
+/* How many rows make a band; how many vectors make a row */
+static int cnv__band_rows(const cnv__conv *conv)
+{
+    int rows = 1 + 1000 / conv->q;
+    return rows < conv->p ? rows : conv->p;
+}
+
+static int cnv__row_vectors(const cnv__conv *conv)
+{
+    int width = cnv__use()->width;
+    return cnv__round_up(conv->q, width) / width;
+}
+
+/* Packs so many rows of `filters` filters */
+static void cnv__band_pack(const cnv__conv *conv, const cnv_real *dy, int filters, int rows,
+                           cnv_real *panel)
+{
+    const cnv__kernels *kernels = cnv__use();
+    int width = kernels->width, tile = kernels->tile_rows, y, x;
+    if (filters < tile)
+        memset(panel, 0, sizeof *panel * (size_t)(rows * cnv__row_vectors(conv) * tile * width));
+    for (y = 0; y < rows; y++)
+        for (x = 0; x < conv->q; x += width, panel += tile * width)
+            kernels->pack(dy + y * conv->q + x, conv->y_col,
+                          conv->q - x < width ? conv->q - x : width, conv->y_row, filters, width,
+                          panel);
+}
+
+/* A tile of filters from k on, over `count` images */
+static void cnv__backward_weights_band(const cnv__conv *conv, const cnv_real *image,
+                                       const cnv_real *dy, int k, int count, cnv_real *panel,
+                                       cnv_real *dweight, cnv_real *dbias)
+{
+    const cnv__kernels *kernels = cnv__use();
+    const int most = cnv__band_rows(conv), tile = kernels->tile_columns / kernels->width;
+    const int filters = conv->k - k < kernels->tile_rows ? conv->k - k : kernels->tile_rows;
+    const size_t area = (size_t)conv->p * (size_t)conv->q;
+    const size_t plane = (size_t)conv->padded_h * (size_t)conv->padded_w;
+    const cnv_real *b[CNV__MAX_TILE];
+    cnv_real sums[CNV__MAX_TILE];
+    int n, p, i, j, t;
+    for (n = 0; n < count; n++)
+        for (p = 0; p < conv->p; p += most) {
+            int rows = conv->p - p < most ? conv->p - p : most;
+            const cnv_real *slopes = dy + ((size_t)n * (size_t)conv->k + (size_t)k) * area +
+                                     p * conv->q;
+            const cnv_real *pixels = image + (size_t)n * (size_t)conv->c * plane +
+                                     p * conv->win.stride_h * conv->padded_w;
+            cnv__band_pack(conv, slopes, filters, rows, panel);
+            for (t = 0; t < conv->taps; t += tile) {
+                for (j = 0; j < tile; j++) /* behind the last tap comes the last again */
+                    b[j] = pixels + conv->tap[t + j < conv->taps ? t + j : conv->taps - 1];
+                kernels->dots(panel, b, conv->pixel, rows * cnv__row_vectors(conv), sums);
+                for (i = 0; i < filters; i++)
+                    for (j = 0; j < tile && t + j < conv->taps; j++)
+                        dweight[(k + i) * conv->taps + t + j] += sums[i * tile + j];
+            }
+            for (i = 0; dbias && i < filters; i++)
+                dbias[k + i] += kernels->total((size_t)(rows * conv->q), slopes + (size_t)i * area);
+        }
+}
+
+static int cnv__backward_weights_rows(cnv__conv *conv, const cnv_tensor *x, const cnv_tensor *dy,
+                                      cnv_tensor *dweight, cnv_tensor *dbias, cnv_workspace *ws)
+{
+    int filters = cnv__use()->tile_rows, width = cnv__use()->width, first, t, y, i = 0;
+    int vectors = cnv__band_rows(conv) * cnv__row_vectors(conv), threads = cnv__threads();
+    size_t panel = (size_t)(vectors * filters * width);
+    conv->pad = 1; /* behind the copy there is memory to read, for a vector */
+    conv->work_size = panel * (size_t)threads;
+    if (!cnv__conv_memory(conv, 0, NULL, ws)) return 0;
+    for (y = 0; y < cnv__band_rows(conv); y++)
+        for (t = 0; t < cnv__row_vectors(conv); t++)
+            conv->pixel[i++] = y * conv->win.stride_h * conv->padded_w + t * width;
+    for (first = 0; first < conv->n; first += conv->images) {
+        int count = conv->n - first < conv->images ? conv->n - first : conv->images;
+        const cnv_real *image = cnv__conv_pad(conv, x->data, first, count);
+        CNV__PARALLEL_FOR((double)count * conv->p * conv->q * conv->k * conv->taps >
+                          CNV__SHARED_WORK)
+        for (t = 0; t < threads; t++) {
+            int k;
+            for (k = t * filters; k < conv->k; k += threads * filters)
+                cnv__backward_weights_band(conv, image, cnv_tensor_image(dy, first).data, k, count,
+                                           conv->work + (size_t)t * panel, dweight->data,
+                                           dbias ? dbias->data : NULL);
+        }
+    }
+    cnv__conv_end(conv);
+    return 1;
+}
+
 /* Winograd's way to the weights' gradient, see 5.2. A few rows of tiles at a time are turned round
    to channels last, with zeros to whole tiles; they are taken into the other basis, one of its 6
    rows at a time, so that it stays in the cache, and added to its 36 products. Threads share out
@@ -3781,6 +3916,8 @@ CNVDEF int cnv_conv2d_backward_weights(const cnv_tensor *x, const cnv_tensor *dy
         if (dbias) cnv__bias_backward(dy, 0, conv.n, dbias);
         return cnv__backward_weights_winograd(&conv, x, dy, dweight, ws);
     }
+    if (cnv__weights_by_rows(&conv))
+        return cnv__backward_weights_rows(&conv, x, dy, dweight, dbias, ws);
     cnv__last_sizes(&conv);
     if (!cnv__conv_memory(&conv, cnv__packed_size(1, conv.group_k, conv.images * conv.p * conv.q),
                           NULL, ws))
