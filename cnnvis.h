@@ -906,6 +906,7 @@ typedef struct {
     const cnv_real *bias;      /* one number a row, or NULL; only without add */
     int add;                   /* 1: C += A B; 0: C = bias + A B */
     int read_on;               /* behind any element of B there is memory to read, for a vector */
+    int depth;                 /* then: rows of B at a time */
 } cnv__product;
 
 /* The constants of a step of Adam; the corrections for the means' slow start are in rate and root.
@@ -1669,8 +1670,9 @@ static void CNV__NAME(product)(const cnv__product *g, int j0, int j1, cnv_real *
 {
     int packed_row[CNV__DEPTH], packed_width = 0, read = g->read_on && V_WIDTH > 1, d0, j, i;
     CNV__NAME(tile) t;
-    for (d0 = 0; d0 < g->k; d0 += CNV__DEPTH) {
-        t.depth = g->k - d0 < CNV__DEPTH ? g->k - d0 : CNV__DEPTH;
+    int most = read ? g->depth : CNV__DEPTH;
+    for (d0 = 0; d0 < g->k; d0 += most) {
+        t.depth = g->k - d0 < most ? g->k - d0 : most;
         for (j = j0; j < j1; j = t.column[t.vectors]) {
             int width;
             CNV__NAME(plan)(g, j, j1, read, &t);
@@ -2685,7 +2687,7 @@ static int cnv__conv_reads(const cnv__conv *conv)
     const cnv__kernels *kernels = cnv__use();
     double empty = (double)(cnv__round_up(conv->q, kernels->width) - conv->q) / conv->q;
     return conv->pad && conv->group_k <= 16 * kernels->tile_rows &&
-           empty * conv->group_k <= 0.5 * kernels->tile_rows;
+           empty * conv->group_k <= kernels->tile_rows;
 }
 
 /* Lays out the memory: the real numbers first, then the tables. Packed weights have their place
@@ -2849,6 +2851,7 @@ static void cnv__conv_run(const cnv__conv *conv, const cnv_real *x, const cnv_re
             size_t k0 = (size_t)group * (size_t)conv->group_k;
             cnv__product g;
             g.m = conv->group_k, g.k = conv->taps, g.add = 0, g.read_on = conv->read_on;
+            g.depth = g.k; /* a channel's taps read the same lines again and again */
             g.a = packed + (size_t)group * cnv__packed_size(1, conv->group_k, conv->taps);
             g.b = image + group * conv->group_c * plane, g.b_row = conv->tap, g.b_col = conv->pixel;
             g.c = y + ((size_t)first * (size_t)conv->k + k0) * (size_t)area;
@@ -3157,7 +3160,7 @@ static void cnv__winograd_products(const cnv__winograd *w, int filters, int colu
     size_t i;
     g.m = cnv__round_up(filters, cnv__use()->tile_rows), g.k = conv->c;
     g.b_row = conv->tap, g.c_row = conv->y_row, g.b_col = conv->y_col, g.c_col = conv->y_col;
-    g.bias = NULL, g.add = 0, g.read_on = 1;
+    g.bias = NULL, g.add = 0, g.read_on = 1, g.depth = CNV__DEPTH;
     for (i = 0; i < 36; i++) {
         g.a = u + i * w->u_step, g.b = v + i * w->v_step, g.c = m + i * w->m_step;
         cnv__use()->product(&g, 0, columns, panel);
@@ -3473,7 +3476,7 @@ static void cnv__conv_add_back(const cnv__conv *conv, int part, const cnv_real *
     g.b_row = conv->y_row, g.b_col = conv->y_col;
     g.c = to + (size_t)(group * conv->group_c) * (size_t)(conv->padded_h * conv->padded_w);
     g.c_row = conv->tap + c * area, g.c_col = conv->pixel;
-    g.bias = NULL, g.add = 1;
+    g.bias = NULL, g.add = 1, g.depth = CNV__DEPTH;
     g.read_on = outputs % cnv__use()->width == 0; /* whole vectors only: none reads too far */
     cnv__use()->product(&g, 0, outputs, panel);
 }
@@ -3636,7 +3639,7 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
         g.m = conv->group_k, g.k = count * area, g.a = conv->packed;
         g.b = last, g.b_row = conv->pixel, g.b_col = conv->tap;
         g.c = sum, g.c_row = conv->w_row, g.c_col = conv->w_col;
-        g.bias = NULL, g.add = first > 0, g.read_on = cnv__last_reads(conv);
+        g.bias = NULL, g.add = first > 0, g.read_on = cnv__last_reads(conv), g.depth = CNV__DEPTH;
         cnv__run_product(&g, conv->taps, conv->panel);
     }
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
@@ -3855,7 +3858,7 @@ static void cnv__winograd_weights_row(const cnv__winograd_weights *w, int i, int
             kernels->winograd_rows(&of_dy, dy + lane, z + lane * tiles + t * rows);
     }
     g.m = share, g.k = tiles, g.b_row = conv->pixel, g.b_col = g.c_col = conv->w_col;
-    g.c_row = conv->w_row + k0, g.bias = NULL, g.add = add, g.read_on = 1;
+    g.c_row = conv->w_row + k0, g.bias = NULL, g.add = add, g.read_on = 1, g.depth = CNV__DEPTH;
     for (j = 0; j < 6; j++) {
         g.a = z + (size_t)j * w->z_step, g.b = v + (size_t)j * w->v_step;
         g.c = w->m + (size_t)(6 * i + j) * w->m_step;
