@@ -42,7 +42,8 @@ side() {
     case $1 in
     vgg* | resnet*) echo 48 ;;
     cats_vs_dogs) echo 180 ;;
-    inception* | xception*) echo 80 ;;
+    inception*) echo 144 ;; # maps of 3 x 3 at the end
+    xception*) echo 80 ;;
     *) echo 64 ;;
     esac
 }

@@ -62,9 +62,9 @@ quick() {
     sanity_check) echo --images 1 ;;
     feature_vis) echo --images 20 --steps 2 ;;
     building_blocks) echo --steps 2 --scenes 1 ;;
-    deepdream) echo --octaves 2 --steps 1 --size 260 ;; # inception_v3 wants 75 rows
+    deepdream) echo --octaves 2 --steps 1 --size 320 ;; # some want 90 rows at least
     inversion) echo --steps 2 ;;
-    texture) echo --size 32 --steps 1 ;;
+    texture) echo --size 80 --steps 1 ;;
     style_transfer) echo --size 48 --steps 2 ;;
     fast_style) echo --size 64 --steps 2 ;;
     integrated_gradients) echo --steps 5 --scenes 2 ;;
