@@ -3647,10 +3647,13 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
 
 /* Where channels are few, as in first layers, such runs hardly fill vectors. There the lanes lie
    along the rows of dy and of the images, and the sum is over these. A band of rows of a tile's
-   filters is packed, a vector of each of them after the other, and multiplied with all taps. */
+   filters is packed, a vector of each of them after the other, and multiplied with all taps. Rows
+   of the images end with zeros up to a whole vector. */
 static int cnv__weights_by_rows(const cnv__conv *conv)
 {
-    return conv->groups == 1 && conv->c <= 4 && conv->c * conv->win.kernel_w <= 32;
+    double wide = conv->padded_w + 16.0 * conv->hands;
+    return conv->groups == 1 && conv->c <= 4 && conv->c * conv->win.kernel_w <= 32 &&
+           wide * conv->padded_h * conv->c * conv->images < INT_MAX;
 }
 
 /* How many rows make a band; how many vectors make a row */
@@ -3721,7 +3724,8 @@ static int cnv__backward_weights_rows(cnv__conv *conv, const cnv_tensor *x, cons
     int filters = cnv__use()->tile_rows, width = cnv__use()->width, first, t, y, i = 0;
     int vectors = cnv__band_rows(conv) * cnv__row_vectors(conv), threads = cnv__threads();
     size_t panel = (size_t)(vectors * filters * width);
-    conv->pad = 1; /* behind the copy there is memory to read, for a vector */
+    conv->pad = 1;
+    conv->padded_w += conv->hands * (cnv__row_vectors(conv) * width - conv->q);
     conv->work_size = panel * (size_t)threads;
     if (!cnv__conv_memory(conv, 0, NULL, ws)) return 0;
     for (y = 0; y < cnv__band_rows(conv); y++)

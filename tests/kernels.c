@@ -645,6 +645,31 @@ static void check_winograd_thin(void)
     scratch_free();
 }
 
+/* What is not a number in one channel leaves the other channels' weights alone: rows are read in
+   whole vectors, but not into the next row. */
+static void check_nan_stays(void)
+{
+    cnv_rng rng = cnv_rng_seed(9);
+    conv_case c = square_case(2, 2, 7, 5, 3, 3, 1, 1);
+    conv_inputs in = conv_inputs_new(&c, fill_normal, &rng);
+    int i, n, k;
+    for (n = 0; n < 2; n++)
+        for (i = 0; i < 7 * 5; i++) cnv_tensor_channel(&in.x.t, n, 1).data[i] = (float)NAN;
+    guarded_seal(&in.x);
+    for (i = 0; i < set_count; i++) {
+        conv_results out;
+        int finite = 1, spoiled = 1;
+        cnv_use(sets[i]);
+        out = conv_run(&c, &in);
+        for (k = 0; k < 3 * 9; k++) {
+            finite &= isfinite(cnv_tensor_channel(&out.dweight.t, k / 9, 0).data[k % 9]) != 0;
+            spoiled &= isnan(cnv_tensor_channel(&out.dweight.t, k / 9, 1).data[k % 9]) != 0;
+        }
+        CHECK(finite && spoiled, "%s: finite %d, spoiled %d", sets[i], finite, spoiled);
+    }
+    scratch_free();
+}
+
 /* Every remainder of a tile's rows and columns, pads that differ, one tile and several blocks of
    them, channels and filters across the edges of the matrix product; batches that go side by side,
    and come out as their images do one by one, which cannot. */
@@ -779,6 +804,7 @@ int main(void)
     check_properties(200);
     check_winograd_cases();
     check_winograd_thin();
+    check_nan_stays();
 #ifdef _OPENMP
     omp_set_num_threads(5); /* parts of the filters, and threads that get nothing to do */
     check_winograd_cases();
