@@ -1022,9 +1022,11 @@ static const cnv_real cnv__winograd_at4[4 * 6] = {
 static const cnv_real cnv__winograd_at2[2 * 6] = {
     1, 1, 1, 1, 1, 0,  0, 1, -1, 2, -2, 1,
 };
+typedef enum { CNV__BT, CNV__AT, CNV__A, CNV__GT } cnv__winograd_matrix;
+
 /* Some rows of M X M^T, lane by lane, and how far apart the numbers of X and the result y are. */
 typedef struct {
-    enum { CNV__BT, CNV__AT, CNV__A, CNV__GT } matrix;
+    cnv__winograd_matrix matrix;
     int size, first, last, lanes; /* of the filter; the rows from first to before last */
     size_t x_row, x_column, y_row, y_column;
 } cnv__basis;
