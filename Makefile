@@ -106,7 +106,7 @@ build/programs/%.log: build/% tests/programs.sh always | build/programs
 build/programs/make_gallery.log: build/saliency
 build/tests/readme.log: tests/programs.sh README.md cnnvis.h always | build/tests
 	@CC='$(CC)' sh $< README.md $(RUN)
-build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always
+build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always | build/tests
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
 # What takes longest begins first, so that no processor waits for it in the end.
 test: $(LONGEST:%=build/tests/%.log) $(TESTS:=.log) build/tests/networks.log \
