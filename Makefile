@@ -80,7 +80,7 @@ bench: build/bench build/networks build/peers/onednn build/peers/openblas
 parity: build/parity
 	PATH="/usr/bin:$$PATH" python3 tests/parity/parity.py $(if $(NETS),--net $(NETS)) \
 		$(if $(QUICK),--quick --seeds 1)
-# Every example on every network, with random weights; it takes half an hour.
+# Every example on every network, with random weights; it takes half an hour, or three times that.
 matrix: $(PROGRAMS)
 	@CC='$(CC)' sh tests/networks.sh $(NETS)
 staircase: build/staircase
@@ -106,7 +106,8 @@ build/programs/%.log: build/% tests/programs.sh always | build/programs
 build/programs/make_gallery.log: build/saliency
 build/tests/readme.log: tests/programs.sh README.md cnnvis.h always | build/tests
 	@CC='$(CC)' sh $< README.md $(RUN)
-build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always | build/tests
+build/tests/networks.log: tests/networks.sh build/saliency build/gradcam build/lrp always | \
+		build/tests
 	@CC='$(CC)' PROGRAMS='saliency gradcam lrp' sh $< resnet18 googlenet $(RUN)
 # What takes longest begins first, so that no processor waits for it in the end.
 test: $(LONGEST:%=build/tests/%.log) $(TESTS:=.log) build/tests/networks.log \

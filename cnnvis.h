@@ -3647,10 +3647,10 @@ static void cnv__backward_weights_group(cnv__conv *conv, const cnv_real *x, cons
     cnv__last_add(conv, sum, turned, dweight + k0 * taps);
 }
 
-/* Where channels are few, as in first layers, such runs hardly fill vectors. There the lanes lie
-   along the rows of dy and of the images, and the sum is over these. A band of rows of a tile's
-   filters is packed, a vector of each of them after the other, and multiplied with all taps. Rows
-   of the images end with zeros up to a whole vector. */
+/* Where channels are few, as in first layers, the runs of kernel_w * c numbers hardly fill vectors.
+   There the lanes lie along the rows of dy and of the images, and the sum is over these. A band of
+   rows of a tile's filters is packed, a vector of each of them after the other, and multiplied with
+   all taps. Rows of the images end with zeros up to a whole vector. */
 static int cnv__weights_by_rows(const cnv__conv *conv)
 {
     double wide = conv->padded_w + 16.0 * conv->hands;
@@ -3686,19 +3686,37 @@ static void cnv__band_pack(const cnv__conv *conv, const cnv_real *dy, int filter
                           panel);
 }
 
+/* dweight [filters][taps] += the sums over a band: `panel` has its rows of dy, `pixels` is where
+   the windows of the first of them begin */
+static void cnv__band_taps(const cnv__conv *conv, const cnv_real *panel, const cnv_real *pixels,
+                           int filters, int rows, cnv_real *dweight)
+{
+    const cnv__kernels *kernels = cnv__use();
+    const int tile = kernels->tile_columns / kernels->width, taps = conv->taps;
+    const cnv_real *b[CNV__MAX_TILE];
+    cnv_real sums[CNV__MAX_TILE];
+    int i, j, t;
+    for (t = 0; t < taps; t += tile) {
+        for (j = 0; j < tile; j++) /* behind the last tap comes the last again */
+            b[j] = pixels + conv->tap[t + j < taps ? t + j : taps - 1];
+        kernels->dots(panel, b, conv->pixel, rows * cnv__row_vectors(conv), sums);
+        for (i = 0; i < filters; i++)
+            for (j = 0; j < tile && t + j < taps; j++)
+                dweight[i * taps + t + j] += sums[i * tile + j];
+    }
+}
+
 /* A tile of filters from k on, over `count` images */
 static void cnv__backward_weights_band(const cnv__conv *conv, const cnv_real *image,
                                        const cnv_real *dy, int k, int count, cnv_real *panel,
                                        cnv_real *dweight, cnv_real *dbias)
 {
     const cnv__kernels *kernels = cnv__use();
-    const int most = cnv__band_rows(conv), tile = kernels->tile_columns / kernels->width;
+    const int most = cnv__band_rows(conv);
     const int filters = conv->k - k < kernels->tile_rows ? conv->k - k : kernels->tile_rows;
     const size_t area = (size_t)conv->p * (size_t)conv->q;
     const size_t plane = (size_t)conv->padded_h * (size_t)conv->padded_w;
-    const cnv_real *b[CNV__MAX_TILE];
-    cnv_real sums[CNV__MAX_TILE];
-    int n, p, i, j, t;
+    int n, p, i;
     for (n = 0; n < count; n++)
         for (p = 0; p < conv->p; p += most) {
             int rows = conv->p - p < most ? conv->p - p : most;
@@ -3707,14 +3725,7 @@ static void cnv__backward_weights_band(const cnv__conv *conv, const cnv_real *im
             const cnv_real *pixels = image + (size_t)n * (size_t)conv->c * plane +
                                      p * conv->win.stride_h * conv->padded_w;
             cnv__band_pack(conv, slopes, filters, rows, panel);
-            for (t = 0; t < conv->taps; t += tile) {
-                for (j = 0; j < tile; j++) /* behind the last tap comes the last again */
-                    b[j] = pixels + conv->tap[t + j < conv->taps ? t + j : conv->taps - 1];
-                kernels->dots(panel, b, conv->pixel, rows * cnv__row_vectors(conv), sums);
-                for (i = 0; i < filters; i++)
-                    for (j = 0; j < tile && t + j < conv->taps; j++)
-                        dweight[(k + i) * conv->taps + t + j] += sums[i * tile + j];
-            }
+            cnv__band_taps(conv, panel, pixels, filters, rows, dweight + k * conv->taps);
             for (i = 0; dbias && i < filters; i++)
                 dbias[k + i] += kernels->total((size_t)(rows * conv->q), slopes + (size_t)i * area);
         }

@@ -15,7 +15,7 @@
               is better, by 2% and by 15%, at the style of fine strokes: see the curves
 
    The network that comes along (painter.h) is that of --train 7000, then --seed 2 --train 4500,
-   then --seed 3 --train 40000, half an hour to an hour; 24000 more did not change a thing.
+   then --seed 3 --train 40000: an hour on one processor. --seed 4 --train 24000 added nothing.
    --train 2000 trains one anew, in a minute or two, for --style strokes, mosaic, waves or FILE, and
    writes it to --model FILE, or goes on from there if the file exists (say another --seed, to see
    other pictures). Without --train it is read. --image FILE: the content.

@@ -62,7 +62,7 @@ quick() {
     sanity_check) echo --images 1 ;;
     feature_vis) echo --images 20 --steps 2 ;;
     building_blocks) echo --steps 2 --scenes 1 ;;
-    deepdream) echo --octaves 2 --steps 1 --size 320 ;; # some want 90 rows at least
+    deepdream) echo --octaves 2 --steps 1 --size 320 ;; # 260 is too small for cats_vs_dogs
     inversion) echo --steps 2 ;;
     texture) echo --size 80 --steps 1 ;;
     style_transfer) echo --size 48 --steps 2 ;;
