@@ -263,14 +263,16 @@ CNVDEF int cnv_sigmoid_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_t
 CNVDEF int cnv_tanh_forward(const cnv_tensor *x, cnv_tensor *y);
 CNVDEF int cnv_tanh_backward(const cnv_tensor *y, const cnv_tensor *dy, cnv_tensor *dx);
 
-/* y[n,c,p,q] = max of x over the window; taps in the padding do not take part.
-   switches (like y) remembers which pixel won, as its number h*W + w in the plane: the "switches"
-   of Zeiler & Fergus. The first of equals wins; a NaN wins over every number. A window that holds
-   padding only gives 0 and switch -1, and passes no gradient. Planes of at most 2^24 pixels. */
-CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
-                                cnv_tensor *switches);
+/* y[n,c,p,q] = max of x over the window; taps in the padding do not take part. A NaN wins over
+   every number. A window that holds padding only gives 0. */
+CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y);
+/* switches [N,C,P,Q]: which pixel won, as its number h*W + w in the plane: the "switches" of Zeiler
+   & Fergus. x and y as cnv_max_pool_forward had and left them. The first of equals wins. A window
+   that holds padding only has switch -1, and passes no gradient. Planes of at most 2^24 pixels. */
+CNVDEF int cnv_max_pool_switches(const cnv_tensor *x, const cnv_window *win, const cnv_tensor *y,
+                                 cnv_tensor *switches);
 /* dx = each dy added at the pixel its switch names; dx must come with the shape of x. switches: as
-   cnv_max_pool_forward left them with the same window. */
+   cnv_max_pool_switches left them with the same window. */
 CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switches,
                                  const cnv_window *win, cnv_tensor *dx);
 /* y = sum over the window / its area. count_padding: the area counts taps in the padding (but never
@@ -377,7 +379,7 @@ typedef struct {
     int has_grad;                 /* seeded, or reached from a seed; 0 again after cnv_backward */
     int borrowed;                 /* grad's memory is net->pool[borrowed - 1]; 0: its own */
     int wanted;                   /* backward goes through this node */
-    cnv_tensor saved;             /* for the way back: switches, mask, statistics, ... */
+    cnv_tensor saved;             /* for the way back: mask, statistics, cnv_switches, ... */
 
     cnv_window window;            /* convolution and pooling */
     int groups, count_padding;    /* convolution; average pooling */
@@ -495,6 +497,10 @@ CNVDEF int cnv_forward(cnv_net *net, const cnv_tensor *image, int upto);
    after cnv_forward or cnv_backward. Several nodes may be seeded. NULL: the node has not been run.
    */
 CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node);
+
+/* Which pixels a max-pooling node took, see cnv_max_pool_switches: found when they are first asked
+   for after cnv_forward, be it by cnv_backward. NULL on failure. */
+CNVDEF const cnv_tensor *cnv_switches(cnv_net *net, int node);
 
 /* Carries the seeds down to node `downto`, whose grad is then d(objective)/d(node), and that of
    every node on the way likewise (unless net->frugal); 0 is the image. While net->training, adds up
@@ -944,45 +950,58 @@ static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, in
 #define CNV__WORD static inline
 #endif
 
-/* Max pooling works by rows: first the greatest of each window's taps in every row of the image,
-   then of those below each other. So a row that lies in several windows is done once. A band is as
-   much as stays in the first-level cache: so many columns of windows, over so many rows of the
-   image, and one row with its padding. Planes are [H,W] -> [P,Q]. */
-enum { CNV__STRIP = 64, CNV__BAND = 64, CNV__LINE = 1024 };
+/* A band is as much of max pooling as stays in the first-level cache: so many columns of windows in
+   so many rows. Planes are [H,W] -> [P,Q]. */
+enum { CNV__BAND = 8192, CNV__LINE = 1024 };
 typedef struct {
     const cnv_window *win;
     int h, w, p, q;
     int reach_h, reach_w;        /* rows and columns from a window's first tap to its last */
     int first_p, rows, first_q, columns; /* the windows of this band */
+    int before, after, length;   /* where the image begins and ends in a line from the first tap on,
+                                    and the line's end, beyond all that vectors read */
     const cnv_real *x, *end;     /* the plane, and where there is no more to read */
-    int before, after, length, whole; /* where a row's part of `line` begins and ends; all of line;
-                                         whether windows have all of their taps in the row */
-    cnv_real most[CNV__BAND * CNV__STRIP], place[CNV__BAND * CNV__STRIP], line[CNV__LINE];
+    const cnv_real *taps;        /* where cnv__band_copy has the first tap, */
+    int pitch;                   /* and how far apart rows of taps are there */
+    cnv_real lines[CNV__BAND];
 } cnv__band;
 
-/* What of a band's row is the same for all rows: -infinity in the padding, and behind the last tap
-   a 0 for each of 16 windows more, which are read, too. */
-static void cnv__band_margins(cnv__band *b)
+/* The columns of a band, for 16 windows more than there are: vectors go on behind the last. */
+static void cnv__band_columns(cnv__band *b, int first_q, int columns)
 {
-    int step = b->win->stride_w, left = b->first_q * step - b->win->pad_left, i;
-    int needed = (b->columns - 1) * step + b->reach_w;
+    int step = b->win->stride_w, left = first_q * step - b->win->pad_left;
+    int needed = (columns - 1) * step + b->reach_w;
+    b->first_q = first_q, b->columns = columns;
     b->before = left < 0 ? -left : 0, b->after = left + needed < b->w ? needed : b->w - left;
     if (b->before > needed) b->before = needed;
     if (b->after < b->before) b->after = b->before;
-    b->length = needed + 16 * step, b->whole = left >= 0 && left + needed <= b->w;
-    for (i = 0; i < b->before; i++) b->line[i] = -(cnv_real)HUGE_VAL;
-    for (i = b->after; i < needed; i++) b->line[i] = -(cnv_real)HUGE_VAL;
-    for (i = needed; i < b->length; i++) b->line[i] = 0;
+    b->length = needed + 16 * step + 16;
 }
 
-/* Row y of the image from a band's first tap on: itself if it can be read on from there, else a
-   copy between those margins */
-CNV__WORD const cnv_real *cnv__band_line(cnv__band *b, int y)
+/* Finds all taps of a band in the image, if they can be read there with what vectors read beyond,
+   or else in a copy with -infinity for the padding, and 0 behind the last tap. */
+static void cnv__band_copy(cnv__band *b)
 {
-    const cnv_real *row = b->x + y * b->w + b->first_q * b->win->stride_w - b->win->pad_left;
-    if (b->whole && b->end - row >= b->length) return row;
-    memcpy(b->line + b->before, row + b->before, sizeof *row * (size_t)(b->after - b->before));
-    return b->line;
+    const cnv_window *win = b->win;
+    int top = b->first_p * win->stride_h - win->pad_top, left = b->first_q * win->stride_w, y, i;
+    int rows = (b->rows - 1) * win->stride_h + b->reach_h;
+    int needed = (b->columns - 1) * win->stride_w + b->reach_w;
+    b->taps = b->x + top * b->w + left - win->pad_left, b->pitch = b->w;
+    if (top >= 0 && top + rows <= b->h && b->before == 0 && b->after == needed &&
+        b->end - b->taps >= (rows - 1) * b->w + b->length)
+        return;
+    for (y = 0; y < rows; y++) {
+        cnv_real *line = b->lines + y * b->length;
+        int inside = top + y >= 0 && top + y < b->h;
+        int before = inside ? b->before : needed, after = inside ? b->after : needed;
+        for (i = 0; i < before; i++) line[i] = -(cnv_real)HUGE_VAL;
+        if (inside)
+            memcpy(line + before, b->taps + y * b->w + before,
+                   sizeof *line * (size_t)(after - before));
+        for (i = after; i < needed; i++) line[i] = -(cnv_real)HUGE_VAL;
+        memset(line + needed, 0, sizeof *line * (size_t)(b->length - needed));
+    }
+    b->taps = b->lines, b->pitch = b->length;
 }
 
 /* 1 / how many taps count in one direction: those on the image, or on image and padding. */
@@ -1064,7 +1083,8 @@ typedef struct {
                 cnv_real *m, cnv_real *w);
     void (*adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv_real *m, cnv_real *v,
                  cnv_real *w);
-    int (*max_band)(cnv__band *b, cnv_real *y, cnv_real *switches);
+    int (*max_band)(cnv__band *b, cnv_real *y);
+    int (*switch_band)(const cnv__band *b, const cnv_real *y, cnv_real *switches);
     void (*unpool_pairs)(const cnv_real *dy, const cnv_real *switches, int p_count, int q_count,
                          cnv_real *dx, int h, int w);
     void (*mean_span)(const cnv__span *a, int p0, int p1, const cnv_real *x, cnv_real *y);
@@ -2044,104 +2064,166 @@ static void CNV__NAME(adam)(const cnv__adam *a, size_t n, const cnv_real *g, cnv
 
 /* ---- 5.4 Pooling ---- */
 
-/* One more tap, at `place`: best = the greatest so far, at = the place of the first that is as
-   great, nan = there is a NaN, which spoils both. */
-CNV__WORD void CNV__NAME(max_tap)(V_TYPE tap, V_TYPE place, V_TYPE *best, V_TYPE *at, V_MASK *nan)
+/* The greatest of `rows` numbers below each other, in the first lanes; nan: a NaN was among them,
+   and the result is wrong. */
+CNV__WORD V_TYPE CNV__NAME(max_below)(int rows, int pitch, const cnv_real *x, int lanes,
+                                      V_MASK *nan)
 {
-    *nan = v_either(*nan, v_unordered(tap, *best));
-    *at = v_select(v_greater(tap, *best), place, *at);
-    *best = v_max(tap, *best);
+    V_TYPE taps[3], best = v_load_lanes(x, lanes);
+    int r;
+    if (rows == 1) *nan = v_either(*nan, v_unordered(best, best));
+    CNV__UNROLL for (r = 1; r < 3; r++)
+        if (r < rows) {
+            taps[r] = v_load_lanes(x + r * pitch, lanes);
+            *nan = v_either(*nan, v_unordered(taps[r], best));
+            best = v_max(taps[r], best);
+        }
+    for (r = 3; r < rows; r++) {
+        taps[0] = v_load_lanes(x + r * pitch, lanes);
+        *nan = v_either(*nan, v_unordered(taps[0], best));
+        best = v_max(taps[0], best);
+    }
+    return best;
 }
 
-/* Of n windows in a row, `step` apart, whose taps are `right` apart: most[i] = the greatest of
-   x[i*step + s*right], s < columns, and place[i] = first + i*step + s*right of the first that is as
-   great. Reads and writes whole vectors. Returns whether there is a NaN: then they are wrong. */
-CNV__WORD int CNV__NAME(max_row)(int columns, int step, int right, int n, const cnv_real *x,
-                                 int first, cnv_real *most, cnv_real *place)
+/* That for each of n columns; whether there is a NaN. The last vector does some again that the one
+   before has done. */
+CNV__WORD int CNV__NAME(max_line)(int rows, int pitch, int n, const cnv_real *x, cnv_real *line)
 {
-    const int twos = step == 2 && right == 1 && columns <= 3;
-    const V_TYPE more = v_all((cnv_real)(V_WIDTH * step));
-    V_TYPE start = v_add(v_ramp(0, step), v_all((cnv_real)first));
-    V_MASK nan = v_unordered(start, start);
-    int i, s;
-    for (i = 0; i < n; i += V_WIDTH, x += V_WIDTH * step, start = v_add(start, more)) {
-        V_TYPE taps[3], best, at = start;
-        if (twos) v_load_taps(x, columns, taps);
-        else taps[0] = v_load_step(x, step);
-        best = taps[0];
-        if (columns == 1) nan = v_either(nan, v_unordered(best, best));
-        CNV__UNROLL for (s = 1; s < 3; s++)
-            if (s < columns)
-                CNV__NAME(max_tap)(twos ? taps[s] : v_load_step(x + s * right, step),
-                                   v_add(start, v_all((cnv_real)(s * right))), &best, &at, &nan);
-        for (s = 3; s < columns; s++)
-            CNV__NAME(max_tap)(v_load_step(x + s * right, step),
-                               v_add(start, v_all((cnv_real)(s * right))), &best, &at, &nan);
-        v_store(most + i, best);
-        v_store(place + i, at);
-    }
+    V_MASK nan = v_greater(v_zero(), v_zero());
+    int i, at;
+    if (n < V_WIDTH) v_store(line, CNV__NAME(max_below)(rows, pitch, x, n, &nan));
+    else
+        for (i = 0; i < n; i += V_WIDTH) {
+            at = i + V_WIDTH <= n ? i : n - V_WIDTH;
+            v_store(line + at, CNV__NAME(max_below)(rows, pitch, x + at, V_WIDTH, &nan));
+        }
     return v_any(nan);
 }
 
-/* That for each row of a band */
-CNV__WORD int CNV__NAME(max_columns)(int columns, int step, int right, cnv__band *b)
+/* y[i] = the greatest of line[i*step + s*right], s < columns, i < n; up to i < room something may
+   be written. */
+CNV__WORD void CNV__NAME(max_beside)(int columns, int step, int right, int n, int room,
+                                     const cnv_real *line, cnv_real *y)
 {
-    int top = b->first_p * b->win->stride_h - b->win->pad_top, y, nan = 0;
-    int left = b->first_q * step - b->win->pad_left;
-    int last = top + (b->rows - 1) * b->win->stride_h + b->reach_h - 1;
-    for (y = top < 0 ? 0 : top; y <= last && y < b->h; y++)
-        nan |= CNV__NAME(max_row)(columns, step, right, b->columns, cnv__band_line(b, y),
-                                  y * b->w + left, b->most + (y - top) * CNV__STRIP,
-                                  b->place + (y - top) * CNV__STRIP);
+    const int twos = step == 2 && right == 1 && (columns == 2 || columns == 3);
+    int i, s;
+    for (i = 0; i < n; i += V_WIDTH, line += V_WIDTH * step) {
+        V_TYPE taps[3], best;
+        if (twos) v_load_taps(line, columns, taps);
+        best = twos ? taps[0] : v_load_step(line, step);
+        CNV__UNROLL for (s = 1; s < 3; s++)
+            if (s < columns)
+                best = v_max(twos ? taps[s] : v_load_step(line + s * right, step), best);
+        for (s = 3; s < columns; s++) best = v_max(v_load_step(line + s * right, step), best);
+        v_store_lanes(y + i, best, room - i);
+    }
+}
+
+/* A band's rows of windows: first a line with the greatest of what lies below each other, and
+   -infinity in the padding; then of these the greatest beside each other. */
+CNV__WORD int CNV__NAME(max_windows)(int rows, int columns, int step, int right, cnv__band *b,
+                                     cnv_real *y)
+{
+    const cnv_window *win = b->win;
+    const int n = b->after - b->before, vectors = (b->columns + V_WIDTH - 1) / V_WIDTH;
+    const int read = vectors * V_WIDTH * step + b->reach_w;
+    const int left = b->first_q * step - win->pad_left, pitch = win->dilation_h * b->w;
+    int p, i, r0, r1, nan = 0;
+    for (p = 0; p < b->rows; p++) {
+        int top = (b->first_p + p) * win->stride_h - win->pad_top;
+        cnv_real *line = b->lines + p * b->length;
+        const cnv_real *x = b->x + top * b->w + left + b->before;
+        if (top >= 0 && top + b->reach_h <= b->h)
+            nan |= CNV__NAME(max_line)(rows, pitch, n, x, line + b->before);
+        else {
+            cnv__clip(top, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
+            nan |= CNV__NAME(max_line)(r1 - r0, pitch, n, x + r0 * pitch, line + b->before);
+        }
+        for (i = 0; i < b->before; i++) line[i] = -(cnv_real)HUGE_VAL;
+        for (i = b->after; i < read; i += V_WIDTH)
+            v_store(line + i, v_all(-(cnv_real)HUGE_VAL));
+    }
+    for (p = 0; p < b->rows; p++) {
+        int out = (b->first_p + p) * b->q + b->first_q;
+        int room = b->columns == b->q ? b->p * b->q - out : b->columns; /* rows to come, too */
+        CNV__NAME(max_beside)(columns, step, right, b->columns, room, b->lines + p * b->length,
+                              y + out);
+    }
     return nan;
 }
 
-/* And y[i] = the greatest of most[r * pitch + i], r < rows, switches[i] = the place of the first
-   that is as great, i < n; up to i < room something may be written. Returns whether one is
-   -infinity: it may be the padding's. */
-CNV__WORD int CNV__NAME(max_rows)(int rows, int pitch, int n, int room, const cnv_real *most,
-                                  const cnv_real *place, cnv_real *y, cnv_real *switches)
-{
-    const V_TYPE least = v_all(-(cnv_real)HUGE_VAL);
-    V_MASK none = v_greater(least, least);
-    int i, r;
-    for (i = 0; i < n; i += V_WIDTH) {
-        V_TYPE best = v_load(most + i), at = v_load(place + i);
-        for (r = 1; r < rows; r++) {
-            V_TYPE row = v_load(most + r * pitch + i);
-            at = v_select(v_greater(row, best), v_load(place + r * pitch + i), at);
-            best = v_max(row, best);
-        }
-        none = v_either(none, v_equal(best, least));
-        v_store_lanes(y + i, best, room - i);
-        v_store_lanes(switches + i, at, room - i);
-    }
-    return v_any(none);
-}
-
-/* y and switches of a band, in the planes [P,Q]. Returns whether they are to be found in another
-   way, for a NaN or a maximum of -infinity. Of zeros, which are equal, y may have another's sign.
-   Compilers make more of the usual windows when they know them. */
-static int CNV__NAME(max_band)(cnv__band *b, cnv_real *y, cnv_real *switches)
+/* y of a band, in the plane [P,Q]. Returns whether there is a NaN: then it is to be found in
+   another way. Of zeros, which are equal, y may have another's sign. Compilers make more of the
+   usual windows when they know them. */
+static int CNV__NAME(max_band)(cnv__band *b, cnv_real *y)
 {
     const cnv_window *win = b->win;
-    int columns = win->kernel_w, step = win->stride_w, right = win->dilation_w, odd, p, r0, r1;
-    int top = b->first_p * win->stride_h - win->pad_top, pitch = 0;
-    if (win->kernel_h > 1) pitch = win->dilation_h * CNV__STRIP;
-    if (columns == 2 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(2, 2, 1, b);
-    else if (columns == 3 && step == 2 && right == 1) odd = CNV__NAME(max_columns)(3, 2, 1, b);
-    else if (columns == 3 && step == 1 && right == 1) odd = CNV__NAME(max_columns)(3, 1, 1, b);
-    else odd = CNV__NAME(max_columns)(columns, step, right, b);
-    for (p = 0; p < b->rows; p++) {
-        int out = (b->first_p + p) * b->q + b->first_q, from;
-        int room = b->columns == b->q ? b->p * b->q - out : b->columns; /* rows to come, too */
-        cnv__clip(top + p * win->stride_h, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
-        if (r0 == r1) return 1;
-        from = p * win->stride_h * CNV__STRIP + r0 * pitch;
-        odd |= CNV__NAME(max_rows)(r1 - r0, pitch, b->columns, room, b->most + from,
-                                   b->place + from, y + out, switches + out);
+    const int rows = win->kernel_h, columns = win->kernel_w;
+    if (rows == columns && win->dilation_h == 1 && win->dilation_w == 1) {
+        if (rows == 2 && win->stride_w == 2) return CNV__NAME(max_windows)(2, 2, 2, 1, b, y);
+        if (rows == 3 && win->stride_w == 2) return CNV__NAME(max_windows)(3, 3, 2, 1, b, y);
+        if (rows == 3 && win->stride_w == 1) return CNV__NAME(max_windows)(3, 3, 1, 1, b, y);
     }
-    return odd;
+    return CNV__NAME(max_windows)(rows, columns, win->stride_w, win->dilation_w, b, y);
+}
+
+/* Where y comes from: the places of the first taps that equal it, or -1. They are tried from the
+   last to the first. */
+CNV__WORD int CNV__NAME(switch_windows)(int rows, int columns, int step, int right,
+                                        const cnv__band *b, const cnv_real *y, cnv_real *switches)
+{
+    const cnv_window *win = b->win;
+    const int twos = step == 2 && right == 1 && (columns == 2 || columns == 3);
+    const V_TYPE least = v_all(-(cnv_real)HUGE_VAL), more = v_all((cnv_real)(V_WIDTH * step));
+    const V_TYPE above = v_all(-(cnv_real)(win->dilation_h * b->w));
+    const int last = (rows - 1) * win->dilation_h;
+    V_MASK odd = v_greater(least, least);
+    int p, i, r, s;
+    for (p = 0; p < b->rows; p++) {
+        int top = (b->first_p + p) * win->stride_h - win->pad_top + last;
+        int left = b->first_q * step - win->pad_left, out = (b->first_p + p) * b->q + b->first_q;
+        int room = b->columns == b->q ? b->p * b->q - out : b->columns; /* rows to come, too */
+        V_TYPE lowest = v_ramp(top * b->w + left, step);
+        for (i = 0; i < b->columns; i += V_WIDTH, lowest = v_add(lowest, more)) {
+            const cnv_real *x = b->taps + (p * win->stride_h + last) * b->pitch + i * step;
+            V_TYPE best = v_load_lanes(y + out + i, room - i), at = v_all(-1), taps[3];
+            V_TYPE place = lowest;
+            odd = v_either(odd, v_either(v_unordered(best, best), v_equal(best, least)));
+            for (r = 0; r < rows; r++, x -= win->dilation_h * b->pitch) {
+                for (s = columns - 1; s >= 3; s--)
+                    at = v_select(v_equal(v_load_step(x + s * right, step), best),
+                                  v_add(place, v_all((cnv_real)(s * right))), at);
+                if (twos) v_load_taps(x, columns, taps);
+                CNV__UNROLL for (s = 2; s >= 0; s--)
+                    if (s < columns) {
+                        V_TYPE tap = twos ? taps[s] : v_load_step(x + s * right, step);
+                        at = v_select(v_equal(tap, best),
+                                      v_add(place, v_all((cnv_real)(s * right))), at);
+                    }
+                place = v_add(place, above);
+            }
+            v_store_lanes(switches + out + i, at, room - i);
+        }
+    }
+    return v_any(odd);
+}
+
+/* The switches of a band, in the plane [P,Q]. Returns whether they are to be found in another way,
+   for a NaN or a maximum of -infinity. */
+static int CNV__NAME(switch_band)(const cnv__band *b, const cnv_real *y, cnv_real *switches)
+{
+    const cnv_window *win = b->win;
+    const int rows = win->kernel_h, columns = win->kernel_w;
+    if (rows == columns && win->dilation_h == 1 && win->dilation_w == 1) {
+        if (rows == 2 && win->stride_w == 2)
+            return CNV__NAME(switch_windows)(2, 2, 2, 1, b, y, switches);
+        if (rows == 3 && win->stride_w == 2)
+            return CNV__NAME(switch_windows)(3, 3, 2, 1, b, y, switches);
+        if (rows == 3 && win->stride_w == 1)
+            return CNV__NAME(switch_windows)(3, 3, 1, 1, b, y, switches);
+    }
+    return CNV__NAME(switch_windows)(rows, columns, win->stride_w, win->dilation_w, b, y, switches);
 }
 
 /* dx [H,W] under windows of 2 x 2 side by side: dx[2j], dx[2j+1] = dy[j] where switches[j] names
@@ -2278,8 +2360,9 @@ static const cnv__kernels CNV__NAME(kernels) = {
     CNV__NAME(winograd_input), CNV__NAME(winograd_output), CNV__NAME(winograd_rows),
     CNV__SHARED(relu_forward), CNV__SHARED(relu_backward), CNV__SHARED(add), CNV__SHARED(multiply),
     CNV__SHARED(affine), CNV__SHARED(add_scaled), CNV__SHARED(dot), CNV__SHARED(total),
-    CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_band), CNV__SHARED(unpool_pairs),
-    CNV__SHARED(mean_span), CNV__SHARED(mean_span_backward)
+    CNV__SHARED(sgd), CNV__SHARED(adam), CNV__SHARED(max_band),
+    CNV__SHARED(switch_band), CNV__SHARED(unpool_pairs), CNV__SHARED(mean_span),
+    CNV__SHARED(mean_span_backward)
 };
 
 /* The words are only for kernels. */
@@ -4216,58 +4299,81 @@ static int cnv__pool_names(const cnv_tensor *x)
     return cnv__fail("a plane of %d x %d is too large for switches", x->h, x->w);
 }
 
-/* Checks that dy is what pooling dx's shape by this window gives. */
-static int cnv__pool_sizes(const cnv_tensor *dy, const cnv_window *win, const cnv_tensor *dx)
+/* Checks that y, of this name, has the shape that pooling x's shape by this window gives. */
+static int cnv__pool_sizes(const cnv_tensor *y, const cnv_window *win, const cnv_tensor *x,
+                           const char *name)
 {
     int p, q;
-    if (!cnv__pool_output(dx, win, &p, &q)) return 0;
-    return cnv__check_shape(dy, dx->n, dx->c, p, q, "the output's gradient");
+    if (!cnv__pool_output(x, win, &p, &q)) return 0;
+    return cnv__check_shape(y, x->n, x->c, p, q, name);
 }
 
-/* One plane's maximum as it is defined, window by window */
-static void cnv__max_by_definition(const cnv_window *win, const cnv_tensor *x, const cnv_tensor *y,
-                                   const cnv_real *from, cnv_real *to, cnv_real *switches)
+/* Of one plane x [H,W], window by window: the greatest tap, or 0, to y [P,Q]; or its place, or -1,
+   to switches. One of these is NULL. */
+static void cnv__max_by_definition(const cnv__band *b, cnv_real *y, cnv_real *switches)
 {
+    const cnv_window *win = b->win;
     int p, q, r, s, r0, r1, s0, s1;
-    for (p = 0; p < y->h; p++)
-        for (q = 0; q < y->w; q++) {
+    for (p = 0; p < b->p; p++)
+        for (q = 0; q < b->q; q++) {
             int top = p * win->stride_h - win->pad_top, left = q * win->stride_w - win->pad_left;
             const cnv_real *best = NULL;
-            cnv__clip(top, win->kernel_h, win->dilation_h, x->h, &r0, &r1);
-            cnv__clip(left, win->kernel_w, win->dilation_w, x->w, &s0, &s1);
+            cnv__clip(top, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
+            cnv__clip(left, win->kernel_w, win->dilation_w, b->w, &s0, &s1);
             for (r = r0; r < r1; r++)
                 for (s = s0; s < s1; s++) {
-                    const cnv_real *tap = from + (top + r * win->dilation_h) * x->w + left +
+                    const cnv_real *tap = b->x + (top + r * win->dilation_h) * b->w + left +
                                           s * win->dilation_w;
                     if (!best || (!(*tap <= *best) && *best == *best)) best = tap;
                 }
-            *to++ = best ? *best : 0, *switches++ = best ? (cnv_real)(best - from) : -1;
+            if (y) *y++ = best ? *best : 0;
+            else *switches++ = best ? (cnv_real)(best - b->x) : -1;
         }
 }
 
-/* Plane i of all */
-static void cnv__max_plane(const cnv_window *win, const cnv_tensor *x, const cnv_tensor *y, int i,
-                           cnv_real *switches)
+/* Whether some windows hold nothing but padding. */
+static int cnv__empty_windows(const cnv_window *win, const cnv_tensor *x, const cnv_tensor *y)
+{
+    int p, q, first, last, empty = 0;
+    for (p = 0; p < y->h; p++) {
+        cnv__clip(p * win->stride_h - win->pad_top, win->kernel_h, win->dilation_h, x->h, &first,
+                  &last);
+        empty |= first == last;
+    }
+    for (q = 0; q < y->w; q++) {
+        cnv__clip(q * win->stride_w - win->pad_left, win->kernel_w, win->dilation_w, x->w, &first,
+                  &last);
+        empty |= first == last;
+    }
+    return empty;
+}
+
+/* Plane i of all: y or, from x and y, the switches; the other way round it is NULL. */
+static void cnv__max_plane(const cnv_window *win, int empty, const cnv_tensor *x,
+                           const cnv_tensor *y, int i, cnv_real *switches)
 {
     size_t in = (size_t)x->h * (size_t)x->w, out = (size_t)y->h * (size_t)y->w * (size_t)i;
-    int strip, band = 0, odd;
+    int strip, band, odd = empty;
     cnv__band b;
     b.win = win, b.h = x->h, b.w = x->w, b.p = y->h, b.q = y->w;
     b.reach_h = (win->kernel_h - 1) * win->dilation_h + 1;
     b.reach_w = (win->kernel_w - 1) * win->dilation_w + 1;
     b.x = x->data + in * (size_t)i, b.end = x->data + cnv_tensor_size(x);
-    strip = (CNV__LINE - b.reach_w) / win->stride_w - 15;
-    if (strip > CNV__STRIP) strip = CNV__STRIP;
-    if (b.reach_h <= CNV__BAND) band = (CNV__BAND - b.reach_h) / win->stride_h + 1;
-    odd = strip < 1 || band < 1;
-    for (b.first_p = 0; !odd && b.first_p < y->h; b.first_p += band)
-        for (b.first_q = 0; !odd && b.first_q < y->w; b.first_q += strip) {
+    strip = (CNV__LINE - 16 - b.reach_w) / win->stride_w - 15;
+    odd |= strip < 1;
+    for (b.first_q = 0; !odd && b.first_q < y->w; b.first_q += strip) {
+        cnv__band_columns(&b, b.first_q, y->w - b.first_q < strip ? y->w - b.first_q : strip);
+        band = CNV__BAND / b.length - b.reach_h;
+        odd = band < 0, band = band / win->stride_h + 1;
+        for (b.first_p = 0; !odd && b.first_p < y->h; b.first_p += band) {
             b.rows = y->h - b.first_p < band ? y->h - b.first_p : band;
-            b.columns = y->w - b.first_q < strip ? y->w - b.first_q : strip;
-            cnv__band_margins(&b);
-            odd = cnv__use()->max_band(&b, y->data + out, switches + out);
+            if (switches) cnv__band_copy(&b);
+            odd = switches ? cnv__use()->switch_band(&b, y->data + out, switches + out)
+                           : cnv__use()->max_band(&b, y->data + out);
         }
-    if (odd) cnv__max_by_definition(win, x, y, b.x, y->data + out, switches + out);
+    }
+    if (odd) cnv__max_by_definition(&b, switches ? NULL : y->data + out,
+                                    switches ? switches + out : NULL);
 }
 
 /* What to do with a span in a plane of x and y, or of their gradients */
@@ -4307,15 +4413,26 @@ static void cnv__pool(cnv__span_visit *visit, const cnv_window *win, int padding
     }
 }
 
-CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y,
-                                cnv_tensor *switches)
+CNVDEF int cnv_max_pool_forward(const cnv_tensor *x, const cnv_window *win, cnv_tensor *y)
 {
-    int p, q, i, planes = x->n * x->c;
-    if (!cnv__pool_output(x, win, &p, &q) || !cnv__pool_names(x)) return 0;
+    int p, q, i, empty, planes = x->n * x->c;
+    if (!cnv__pool_output(x, win, &p, &q)) return 0;
     if (!cnv_tensor_resize(y, x->n, x->c, p, q)) return 0;
-    if (!cnv_tensor_resize(switches, x->n, x->c, p, q)) return 0;
+    empty = cnv__empty_windows(win, x, y);
     CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
-    for (i = 0; i < planes; i++) cnv__max_plane(win, x, y, i, switches->data);
+    for (i = 0; i < planes; i++) cnv__max_plane(win, empty, x, y, i, NULL);
+    return 1;
+}
+
+CNVDEF int cnv_max_pool_switches(const cnv_tensor *x, const cnv_window *win, const cnv_tensor *y,
+                                 cnv_tensor *switches)
+{
+    int i, empty, planes = x->n * x->c;
+    if (!cnv__pool_names(x) || !cnv__pool_sizes(y, win, x, "the output")) return 0;
+    if (!cnv_tensor_resize(switches, y->n, y->c, y->h, y->w)) return 0;
+    empty = cnv__empty_windows(win, x, y);
+    CNV__PARALLEL_FOR(cnv_tensor_size(x) > CNV__BLOCK)
+    for (i = 0; i < planes; i++) cnv__max_plane(win, empty, x, y, i, switches->data);
     return 1;
 }
 
@@ -4335,7 +4452,7 @@ CNVDEF int cnv_max_pool_backward(const cnv_tensor *dy, const cnv_tensor *switche
     cnv_window two = cnv_square(2, 2, 0), same = *win;
     size_t in = (size_t)dx->h * (size_t)dx->w, out = (size_t)dy->h * (size_t)dy->w;
     int i, pairs, planes = dx->n * dx->c;
-    if (!cnv__pool_names(dx) || !cnv__pool_sizes(dy, win, dx)) return 0;
+    if (!cnv__pool_names(dx) || !cnv__pool_sizes(dy, win, dx, "the output's gradient")) return 0;
     if (!cnv__check_same(dy, switches, "the switches")) return 0;
     same.ceil_mode = 0;
     pairs = !memcmp(&same, &two, sizeof two);
@@ -4362,7 +4479,7 @@ CNVDEF int cnv_avg_pool_forward(const cnv_tensor *x, const cnv_window *win, int 
 CNVDEF int cnv_avg_pool_backward(const cnv_tensor *dy, const cnv_window *win, int count_padding,
                                  cnv_tensor *dx)
 {
-    if (!cnv__pool_sizes(dy, win, dx)) return 0;
+    if (!cnv__pool_sizes(dy, win, dx, "the output's gradient")) return 0;
     memset(dx->data, 0, cnv_tensor_size(dx) * sizeof *dx->data);
     cnv__pool(cnv__mean_backward, win, count_padding, dx, dy);
     return 1;
@@ -5387,7 +5504,9 @@ static int cnv__forward_node(cnv_net *net, cnv_node *node)
     case CNV_RELU: return cnv_relu_forward(x, y);
     case CNV_SIGMOID: return cnv_sigmoid_forward(x, y);
     case CNV_TANH: return cnv_tanh_forward(x, y);
-    case CNV_MAX_POOL: return cnv_max_pool_forward(x, &node->window, y, saved);
+    case CNV_MAX_POOL:
+        saved->n = 0; /* for cnv_switches */
+        return cnv_max_pool_forward(x, &node->window, y);
     case CNV_AVG_POOL: return cnv_avg_pool_forward(x, &node->window, node->count_padding, y);
     case CNV_ADAPTIVE_AVG_POOL:
         return cnv_adaptive_avg_pool_forward(x, node->size_h, node->size_w, y);
@@ -5456,6 +5575,23 @@ CNVDEF cnv_tensor *cnv_seed(cnv_net *net, int node)
     return &at->grad;
 }
 
+static const cnv_tensor *cnv__switches(cnv_net *net, cnv_node *node)
+{
+    const cnv_tensor *x = &net->nodes[node->input[0]].out;
+    int found = node->saved.n ||
+        cnv_max_pool_switches(x, &node->window, &node->out, &node->saved);
+    return found ? &node->saved : NULL;
+}
+
+CNVDEF const cnv_tensor *cnv_switches(cnv_net *net, int node)
+{
+    if (node >= 0 && node < net->valid && net->nodes[node].op == CNV_MAX_POOL)
+        return cnv__switches(net, &net->nodes[node]);
+    cnv__fail("node %d has no switches: it is no max pooling that the image has been run through",
+              node);
+    return NULL;
+}
+
 /* Gives `state` value's shape and zeroes, if it has none yet. */
 static int cnv__state(const cnv_tensor *value, cnv_tensor *state)
 {
@@ -5512,7 +5648,9 @@ static int cnv__backward_node(cnv_net *net, cnv_node *node, int k, cnv_tensor *d
     case CNV_RELU: return cnv_relu_backward(net->relu_rule, x, dy, dx);
     case CNV_SIGMOID: return cnv_sigmoid_backward(y, dy, dx);
     case CNV_TANH: return cnv_tanh_backward(y, dy, dx);
-    case CNV_MAX_POOL: return cnv_max_pool_backward(dy, saved, &node->window, dx);
+    case CNV_MAX_POOL:
+        saved = cnv__switches(net, node);
+        return saved && cnv_max_pool_backward(dy, saved, &node->window, dx);
     case CNV_AVG_POOL: return cnv_avg_pool_backward(dy, &node->window, node->count_padding, dx);
     case CNV_ADAPTIVE_AVG_POOL: return cnv_adaptive_avg_pool_backward(dy, dx);
     case CNV_BATCH_NORM: case CNV_INSTANCE_NORM: return cnv__backward_norm(net, node, x, dx);

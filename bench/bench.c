@@ -26,7 +26,7 @@
    padding counted, / median time. Percentage: of the peak, that is, of independent multiply-adds in
    registers with the same instruction set and as many threads. Backward-weights includes the bias.
    GB/s: bytes that the definition must read and write, once each, / median time:
-       ReLU forward   x, y            max pooling forward    x, y, switches
+       ReLU forward   x, y            max pooling forward    x, y; its switches: x, y, switches
        ReLU backward  x, dy, dx       max pooling backward   dy, switches, dx
        average pooling: x, y; dy, dx  add, multiply, y += a x: 3 numbers; y = a x + b: 2
        a step of SGD: g, m, w, m, w   of Adam: g, m, v, w, m, v, w
@@ -93,7 +93,8 @@ static const char *clock_note(const bench *b)
 static void write_csv(const bench *b, const job *j, const char *layer, const char *operation,
                       double peak, double copy)
 {
-    static const char *const endings[] = {"_forward", "_backward_data", "_backward_weights", ""};
+    static const char *const endings[] = {"_forward", "_backward_data", "_backward_weights",
+                                          "_switches", ""};
     const char *ending = endings[j->what < COPY ? j->what : COPY];
     if (j->what == BACKWARD_DATA && copy > 0) ending = "_backward"; /* there are no weights */
     fprintf(b->csv, "%s,%s,%d,%s,%s%s,%d,%.9f,", libraries[j->who].name, j->set->name,
@@ -319,15 +320,17 @@ typedef struct {
     int kernel; /* 1, or pooling's, at stride 2 */
 } pass;
 
-enum { PASSES = 6, PASS_TABLES = 3 };
+enum { PASSES = 8, PASS_TABLES = 3 };
 static const char *const pass_titles[PASS_TABLES] = {
     "ReLU and max pooling", "Average pooling", "Elementwise kernels"
 };
 static const pass passes[PASS_TABLES][PASSES] = {
     {{"ReLU fw", "relu", FORWARD, CNV_RELU, 1}, {"ReLU bw", "relu", BACKWARD_DATA, CNV_RELU, 1},
      {"2x2/2 fw", "max_pool_2x2", FORWARD, CNV_MAX_POOL, 2},
+     {"switches", "max_pool_2x2", SWITCHES, CNV_MAX_POOL, 2},
      {"2x2/2 bw", "max_pool_2x2", BACKWARD_DATA, CNV_MAX_POOL, 2},
      {"3x3/2 fw", "max_pool_3x3", FORWARD, CNV_MAX_POOL, 3},
+     {"switches", "max_pool_3x3", SWITCHES, CNV_MAX_POOL, 3},
      {"3x3/2 bw", "max_pool_3x3", BACKWARD_DATA, CNV_MAX_POOL, 3}},
     {{"2x2/2 fw", "avg_pool_2x2", FORWARD, CNV_AVG_POOL, 2},
      {"2x2/2 bw", "avg_pool_2x2", BACKWARD_DATA, CNV_AVG_POOL, 2},

@@ -5,10 +5,12 @@
 /* ---- A job: one thing to be timed, again and again, by us or by a peer ---- */
 
 typedef enum {
-    FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, COPY, FMA, /* of a network's node; the two limits; */
+    FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, SWITCHES,  /* of a network's node; */
+    COPY, FMA,                                           /* the two limits; */
     ADD, MULTIPLY, AFFINE, ADD_SCALED, SGD, ADAM         /* elementwise kernels */
 } direction;
-static const char *const direction_names[] = {"forward", "backward_data", "backward_weights"};
+static const char *const direction_names[] = {"forward", "backward_data", "backward_weights",
+                                              "switches"};
 
 typedef enum { OURS, ONEDNN, ONEDNN_OWN, OPENBLAS, PYTORCH, ONNXRUNTIME, LIBRARIES } library;
 static const struct {
@@ -74,6 +76,10 @@ static void run(const job *j)
         ok = cnv__backward_node(net, &net->nodes[1], 0, &net->nodes[0].grad);
         break;
     case BACKWARD_WEIGHTS: ok = cnv__backward_weights(net, &net->nodes[1]); break;
+    case SWITCHES:
+        net->nodes[1].saved.n = 0; /* as after a forward pass */
+        ok = cnv__switches(net, &net->nodes[1]) != NULL;
+        break;
     case COPY: ok = run_copy(j->set, cnv_tensor_size(&j->x), j->x.data, j->y.data); break;
     case FMA: ok = run_fma(j->set, STEPS); break;
     default: ok = 1, run_elementwise(j);
@@ -279,10 +285,10 @@ static void add_pass(job *jobs, int *count, const limits *set, direction what, c
     j->net = make_net(op, l, 1, d);
     in = (double)cnv_tensor_size(&j->net->nodes[0].out);
     out = (double)cnv_tensor_size(&j->net->nodes[1].out);
-    outputs = op == CNV_AVG_POOL || (op == CNV_RELU && what == FORWARD) ? 1 : 2;
+    outputs = op == CNV_AVG_POOL || what == FORWARD ? 1 : 2;
     j->work = sizeof(float) * (in + outputs * out);
     if (!cnv_use(set->name) || !cnv__forward_node(j->net, &j->net->nodes[1]))
-        fail("%s", cnv_error()); /* pooling leaves its switches for the way back */
+        fail("%s", cnv_error());
 }
 
 static void free_jobs(job *jobs, int count)

@@ -177,6 +177,7 @@ static inline int relevance_through_sum(cnv_net *net, int at, relevance_rule rul
 static inline int relevance_through_each(cnv_net *net, int at)
 {
     const cnv_node *node = &net->nodes[at];
+    const cnv_tensor *switches;
     cnv_tensor part = {0}, *below;
     int k, first = 0, ok = 1;
     for (k = 0; ok && k < node->inputs; k++) {
@@ -184,7 +185,8 @@ static inline int relevance_through_each(cnv_net *net, int at)
         if (!ok) break;
         switch (node->op) {
         case CNV_MAX_POOL:
-            ok = cnv_max_pool_backward(&node->grad, &node->saved, &node->window, &part);
+            switches = cnv_switches(net, at);
+            ok = switches && cnv_max_pool_backward(&node->grad, switches, &node->window, &part);
             break;
         case CNV_CONCAT: ok = cnv_concat_backward(&node->grad, first, &part); break;
         case CNV_UPSAMPLE: ok = cnv_upsample_backward(&node->grad, node->size_h, &part); break;

@@ -209,7 +209,8 @@ static int tanh_backward(operation *o)
 
 static int max_pool_forward(operation *o)
 {
-    return cnv_max_pool_forward(&o->in[0], &o->win, &o->out, &o->saved);
+    return cnv_max_pool_forward(&o->in[0], &o->win, &o->out) &&
+           cnv_max_pool_switches(&o->in[0], &o->win, &o->out, &o->saved);
 }
 
 static int max_pool_backward(operation *o)
@@ -481,7 +482,7 @@ typedef struct {
 } experiment;
 
 /* Which ReLUs are on and which taps won: this changes when a step crosses a kink. */
-static uint64_t pattern(const cnv_net *net)
+static uint64_t pattern(cnv_net *net)
 {
     uint64_t sum = 1469598103934665603u;
     int i;
@@ -489,6 +490,7 @@ static uint64_t pattern(const cnv_net *net)
         const cnv_node *node = &net->nodes[i];
         size_t j, size = cnv_tensor_size(&node->out);
         if (node->op != CNV_RELU && node->op != CNV_MAX_POOL) continue;
+        if (node->op == CNV_MAX_POOL) cnv_switches(net, i);
         for (j = 0; j < size; j++) {
             uint64_t state = node->op == CNV_RELU ? node->out.data[j] > 0
                                                   : (uint64_t)(node->saved.data[j] + 2);

@@ -324,6 +324,33 @@ static void check_backward_without_forward(void)
     cnv_net_free(s.net);
 }
 
+/* A node's switches are those of the operator, of the latest image. */
+static void check_switches(void)
+{
+    cnv_net *net = cnv_net_new();
+    cnv_window win = cnv_square(3, 2, 1);
+    cnv_tensor want = {0};
+    int n, x = cnv_input(net, 2), pool = cnv_max_pool(net, x, 3, 2, 1);
+    CHECK(!cnv_switches(net, pool), "nothing has been run");
+    SAYS("1");
+    for (n = 1; n <= 3; n++) {
+        cnv_tensor image = image_of(n, 2, 9, 7, (uint64_t)n);
+        const cnv_tensor *got;
+        CHECK(cnv_forward(net, &image, pool), "%s", cnv_error());
+        if (n == 2) CHECK(cnv_seed(net, pool) && cnv_backward(net, x), "%s", cnv_error());
+        got = cnv_switches(net, pool);
+        CHECK(cnv_max_pool_switches(&image, &win, &net->nodes[pool].out, &want), "%s", cnv_error());
+        CHECK(got && got->n == n && got->h == 5 && got->w == 4, "%s", cnv_error());
+        if (got) CHECK(!memcmp(got->data, want.data, cnv_tensor_size(&want) * sizeof *want.data),
+                       "image %d", n);
+        cnv_tensor_free(&image);
+    }
+    CHECK(!cnv_switches(net, x) && !cnv_switches(net, -1) && !cnv_switches(net, 2), "no pooling");
+    SAYS("max pooling");
+    cnv_tensor_free(&want);
+    cnv_net_free(net);
+}
+
 /* The names of a long network do not fit into a message; it ends with those that do. */
 static void check_many_names(void)
 {
@@ -961,7 +988,8 @@ static int lone_operators(const cnv_tensor *x, const cnv_tensor *w, cnv_tensor o
         cnv_conv2d_backward_data(&out[0], w, &win, 1, &out[1], NULL) &&
         cnv_tensor_copy(w, &out[2]) &&
         cnv_conv2d_backward_weights(x, &out[0], &win, 1, &out[2], NULL, NULL) &&
-        cnv_max_pool_forward(x, &pool, &out[3], &out[4]) && cnv_im2col(x, &win, &out[5]);
+        cnv_max_pool_forward(x, &pool, &out[3]) &&
+        cnv_max_pool_switches(x, &pool, &out[3], &out[4]) && cnv_im2col(x, &win, &out[5]);
 }
 
 static void check_failing_operators(void)
@@ -1065,6 +1093,7 @@ int main(void)
     check_many_names();
     check_numbered_names();
     check_backward_without_forward();
+    check_switches();
     check_building();
     check_seeds();
     check_downto();

@@ -109,16 +109,19 @@ static void check_max_pool(const pool_case *c, filler fill, cnv_rng *rng)
     ref_tensor image = ref_copy(&x.t), dresult = ref_copy(&dy.t), want, want_switches, want_dx;
     ref_max_pool_forward(&image, &c->win, &want, &want_switches);
     want_dx = ref_max_pool_backward(&dresult, &want_switches, c->x.h, c->x.w);
-    CHECK(cnv_max_pool_forward(&x.t, &c->win, &y.t, &switches.t), "%s: %s",
-          pool_name("max pool", c), cnv_error());
+    CHECK(cnv_max_pool_forward(&x.t, &c->win, &y.t), "%s: %s", pool_name("max pool", c),
+          cnv_error());
     judge(pool_name("max pool's y", c), &y, &want, NULL, 0);
+    guarded_seal(&y);
+    CHECK(cnv_max_pool_switches(&x.t, &c->win, &y.t, &switches.t), "%s: %s",
+          pool_name("max pool", c), cnv_error());
     judge(pool_name("max pool's switches", c), &switches, &want_switches, NULL, 0);
     guarded_seal(&switches);
     CHECK(cnv_max_pool_backward(&dy.t, &switches.t, &c->win, &dx.t), "%s: %s",
           pool_name("max pool", c), cnv_error());
     judge(pool_name("max pool's dx", c), &dx, &want_dx, NULL, 0);
-    CHECK(guarded_unchanged(&x) && guarded_unchanged(&dy) && guarded_unchanged(&switches), "%s",
-          pool_name("max pool's inputs", c));
+    CHECK(guarded_unchanged(&x) && guarded_unchanged(&dy) && guarded_unchanged(&y) &&
+              guarded_unchanged(&switches), "%s", pool_name("max pool's inputs", c));
     scratch_free();
 }
 
@@ -221,11 +224,34 @@ static void check_last_pixels(void)
               "%s", cnv_error());
         for (i = 0; i < 3 * w; i++) sum += (double)dx.data[i];
         CHECK(fabs(sum - y.w) < 1e-4, "%s: width %d: %g for %d", cnv_using(), w, sum, y.w);
-        CHECK(cnv_max_pool_forward(&x, &win, &y, &switches), "%s", cnv_error());
+        CHECK(cnv_max_pool_forward(&x, &win, &y) &&
+              cnv_max_pool_switches(&x, &win, &y, &switches), "%s", cnv_error());
         CHECK(switches.data[y.w - 1] == 2 * y.w - 2, "width %d: the first of equals", w);
         cnv_tensor_free(&x), cnv_tensor_free(&y), cnv_tensor_free(&switches);
         cnv_tensor_free(&dx);
     }
+}
+
+/* A number that no tap equals comes from nowhere, and passes no gradient. */
+static void check_foreign_switches(void)
+{
+    cnv_window win = cnv_square(2, 2, 0);
+    guarded x = guarded_output(1, 1, 4, 34), y = guarded_output(1, 1, 2, 17);
+    cnv_tensor switches = {0}, dx = {0};
+    double sum = 0;
+    int i;
+    cnv_tensor_fill(&x.t, 1), cnv_tensor_fill(&y.t, 1);
+    y.t.data[3] = 2, y.t.data[33] = 0.5f;
+    CHECK(cnv_tensor_resize(&dx, 1, 1, 4, 34) &&
+          cnv_max_pool_switches(&x.t, &win, &y.t, &switches) &&
+          cnv_max_pool_backward(&y.t, &switches, &win, &dx), "%s", cnv_error());
+    for (i = 0; i < 34; i++)
+        CHECK((switches.data[i] < 0) == (i == 3 || i == 33), "%d: %g", i,
+              (double)switches.data[i]);
+    for (i = 0; i < 4 * 34; i++) sum += (double)dx.data[i];
+    CHECK(sum == 32, "%g", sum);
+    cnv_tensor_free(&switches), cnv_tensor_free(&dx);
+    scratch_free();
 }
 
 /* Whatever window; among them such that lie in the padding with all their taps. */
@@ -267,8 +293,9 @@ static void check_uniform_pools(void)
                 ref_max_pool_forward(&image, &win, &want, &want_switches);
                 y = guarded_output(1, 1, want.h, want.w);
                 switches = guarded_output(1, 1, want.h, want.w);
-                CHECK(cnv_max_pool_forward(&x.t, &win, &y.t, &switches.t), "%s", cnv_error());
+                CHECK(cnv_max_pool_forward(&x.t, &win, &y.t), "%s", cnv_error());
                 judge("uniform max pool's y", &y, &want, NULL, 0);
+                CHECK(cnv_max_pool_switches(&x.t, &win, &y.t, &switches.t), "%s", cnv_error());
                 judge("uniform max pool's switches", &switches, &want_switches, NULL, 0);
                 scratch_free();
             }
@@ -1041,6 +1068,7 @@ int main(void)
         cnv_use(sets[i]);
         sweep_common_pools();
         check_last_pixels();
+        check_foreign_switches();
         check_random_pools(1500);
         check_uniform_pools();
         sweep();

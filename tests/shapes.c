@@ -288,12 +288,16 @@ static void refuse_pools(void)
     cnv_tensor vast = cnv_tensor_view(x->data, 1, 1, 5000, 5000);
     cnv_window far = cnv_square(1, 1, 0); /* a dilation that no tap feels, but offsets would */
     far.dilation_h = far.dilation_w = INT_MAX;
-    REFUSED(cnv_max_pool_forward(x, &wide, y, switches), "12", "9");
-    REFUSED(cnv_max_pool_forward(x, &still, y, switches), "0", "");
-    REFUSED(cnv_max_pool_forward(x, &win, view, switches), "3", "2");
-    REFUSED(cnv_max_pool_forward(&none, &win, y, switches), "0", "");
-    REFUSED(cnv_max_pool_forward(&vast, &win, y, switches), "5000", "");
-    REFUSED(cnv_max_pool_forward(x, &far, y, switches), "9", "7");
+    REFUSED(cnv_max_pool_forward(x, &wide, y), "12", "9");
+    REFUSED(cnv_max_pool_forward(x, &still, y), "0", "");
+    REFUSED(cnv_max_pool_forward(x, &win, view), "3", "2");
+    REFUSED(cnv_max_pool_forward(&none, &win, y), "0", "");
+    REFUSED(cnv_max_pool_switches(&vast, &win, y, switches), "5000", "");
+    REFUSED(cnv_max_pool_switches(x, &win, rows, switches), "5", "4");
+    REFUSED(cnv_max_pool_switches(x, &wide, y, switches), "12", "9");
+    REFUSED(cnv_max_pool_switches(x, &win, y, view), "3", "2");
+    REFUSED(cnv_max_pool_switches(&none, &win, y, switches), "0", "");
+    REFUSED(cnv_max_pool_forward(x, &far, y), "9", "7");
     REFUSED(cnv_avg_pool_forward(x, &far, 0, y), "9", "7");
     REFUSED(cnv_max_pool_backward(rows, switches, &win, x), "5", "4");
     REFUSED(cnv_max_pool_backward(y, rows, &win, x), "5", "4");
