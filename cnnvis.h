@@ -2120,35 +2120,37 @@ CNV__WORD void CNV__NAME(max_beside)(int columns, int step, int right, int n, in
     }
 }
 
-/* A band's rows of windows: first a line with the greatest of what lies below each other, and
-   -infinity in the padding; then of these the greatest beside each other. */
+/* For row p of a band's windows, a line with the greatest of what lies below each other, and
+   -infinity in the padding. Returns whether there is a NaN. */
+CNV__WORD int CNV__NAME(max_rows)(int rows, int step, const cnv__band *b, int p, cnv_real *line)
+{
+    const cnv_window *win = b->win;
+    int top = (b->first_p + p) * win->stride_h - win->pad_top, pitch = win->dilation_h * b->w;
+    int read = (b->columns + V_WIDTH - 1) / V_WIDTH * V_WIDTH * step + b->reach_w;
+    int left = b->first_q * step - win->pad_left, n = b->after - b->before, i, nan, r0, r1;
+    const cnv_real *x = b->x + top * b->w + left + b->before;
+    if (top >= 0 && top + b->reach_h <= b->h)
+        nan = CNV__NAME(max_line)(rows, pitch, n, x, line + b->before);
+    else {
+        cnv__clip(top, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
+        nan = CNV__NAME(max_line)(r1 - r0, pitch, n, x + r0 * pitch, line + b->before);
+    }
+    for (i = 0; i < b->before; i++) line[i] = -(cnv_real)HUGE_VAL;
+    for (i = b->after; i < read; i += V_WIDTH) v_store(line + i, v_all(-(cnv_real)HUGE_VAL));
+    return nan;
+}
+
+/* Then of these the greatest beside each other; a row behind, while memory brings the next. */
 CNV__WORD int CNV__NAME(max_windows)(int rows, int columns, int step, int right, cnv__band *b,
                                      cnv_real *y)
 {
-    const cnv_window *win = b->win;
-    const int n = b->after - b->before, vectors = (b->columns + V_WIDTH - 1) / V_WIDTH;
-    const int read = vectors * V_WIDTH * step + b->reach_w;
-    const int left = b->first_q * step - win->pad_left, pitch = win->dilation_h * b->w;
-    int p, i, r0, r1, nan = 0;
-    for (p = 0; p < b->rows; p++) {
-        int top = (b->first_p + p) * win->stride_h - win->pad_top;
-        cnv_real *line = b->lines + p * b->length;
-        const cnv_real *x = b->x + top * b->w + left + b->before;
-        if (top >= 0 && top + b->reach_h <= b->h)
-            nan |= CNV__NAME(max_line)(rows, pitch, n, x, line + b->before);
-        else {
-            cnv__clip(top, win->kernel_h, win->dilation_h, b->h, &r0, &r1);
-            nan |= CNV__NAME(max_line)(r1 - r0, pitch, n, x + r0 * pitch, line + b->before);
-        }
-        for (i = 0; i < b->before; i++) line[i] = -(cnv_real)HUGE_VAL;
-        for (i = b->after; i < read; i += V_WIDTH)
-            v_store(line + i, v_all(-(cnv_real)HUGE_VAL));
-    }
-    for (p = 0; p < b->rows; p++) {
-        int out = (b->first_p + p) * b->q + b->first_q;
+    cnv_real *line = b->lines, *before = b->lines + b->length, *swap;
+    int p, nan = 0;
+    for (p = 0; p <= b->rows; p++, swap = line, line = before, before = swap) {
+        int out = (b->first_p + p - 1) * b->q + b->first_q;
         int room = b->columns == b->q ? b->p * b->q - out : b->columns; /* rows to come, too */
-        CNV__NAME(max_beside)(columns, step, right, b->columns, room, b->lines + p * b->length,
-                              y + out);
+        if (p < b->rows) nan |= CNV__NAME(max_rows)(rows, step, b, p, line);
+        if (p > 0) CNV__NAME(max_beside)(columns, step, right, b->columns, room, before, y + out);
     }
     return nan;
 }
