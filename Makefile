@@ -57,7 +57,7 @@ build/peers/%: bench/%.c bench/conversation.h bench/numbers.h | build/peers
 	@$(CC) $(CFLAGS) $< -o $@ $(LDFLAGS) $(LIBRARY) 2>$@.log || echo 'without $@: see $@.log'
 build/parity: tests/parity/parity.c build/cnnvis.o tests/check.h $(wildcard examples/*.[ch]) | build
 	$(COMPILE) -Wno-unused-function
-build/make_gallery: examples/gallery.c cnnvis.h | build
+build/make_gallery: examples/gallery.c examples/exhibit.h examples/webpage.h cnnvis.h | build
 	$(COMPILE)
 
 gallery: build/make_gallery $(PROGRAMS) | build/gallery build/notebooks
