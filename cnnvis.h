@@ -4971,22 +4971,25 @@ CNVDEF void cnv_add_scaled(double scale, const cnv_tensor *x, cnv_tensor *y)
 
 CNVDEF int cnv_upsample_forward(const cnv_tensor *x, int factor, cnv_tensor *y)
 {
-    size_t i, j, rows = (size_t)x->n * (size_t)x->c * (size_t)x->h, w, f = (size_t)factor;
+    size_t i, rows = (size_t)x->n * (size_t)x->c * (size_t)x->h, w;
+    int j, k;
     if (factor < 1 || x->h > INT_MAX / factor || x->w > INT_MAX / factor)
         return cnv__fail("cannot enlarge %d x %d by %d", x->h, x->w, factor);
     if (!cnv_tensor_resize(y, x->n, x->c, x->h * factor, x->w * factor)) return 0;
     w = (size_t)y->w;
     for (i = 0; i < rows; i++) {
-        cnv_real *to = y->data + i * f * w;
-        for (j = 0; j < w; j++) to[j] = x->data[i * (size_t)x->w + j / f];
-        for (j = 1; j < f; j++) memcpy(to + j * w, to, w * sizeof *to);
+        const cnv_real *from = x->data + i * (size_t)x->w;
+        cnv_real *row = y->data + i * (size_t)factor * w, *to = row;
+        for (j = 0; j < x->w; j++)
+            for (k = 0; k < factor; k++) *to++ = from[j];
+        for (k = 1; k < factor; k++, to += w) memcpy(to, row, w * sizeof *to);
     }
     return 1;
 }
 
 CNVDEF int cnv_upsample_backward(const cnv_tensor *dy, int factor, cnv_tensor *dx)
 {
-    int i, h, w;
+    int i, h, w, k;
     if (factor < 1 || dy->h % factor || dy->w % factor)
         return cnv__fail("%d x %d was not enlarged by %d", dy->h, dy->w, factor);
     if (!cnv_tensor_resize(dx, dy->n, dy->c, dy->h / factor, dy->w / factor)) return 0;
@@ -4997,7 +5000,8 @@ CNVDEF int cnv_upsample_backward(const cnv_tensor *dy, int factor, cnv_tensor *d
                                               (size_t)dy->w;
             cnv_real *to = dx->data + ((size_t)i * (size_t)dx->h + (size_t)(h / factor)) *
                                       (size_t)dx->w;
-            for (w = 0; w < dy->w; w++) to[w / factor] += from[w];
+            for (w = 0; w < dx->w; w++)
+                for (k = 0; k < factor; k++) to[w] += *from++;
         }
     return 1;
 }
@@ -5020,7 +5024,9 @@ CNVDEF int cnv_reflect_pad_forward(const cnv_tensor *x, int pad, cnv_tensor *y)
             const cnv_real *from = x->data + ((size_t)i * (size_t)x->h +
                                               (size_t)cnv__mirror(h - pad, x->h)) * (size_t)x->w;
             cnv_real *to = y->data + ((size_t)i * (size_t)y->h + (size_t)h) * (size_t)y->w;
-            for (w = 0; w < y->w; w++) to[w] = from[cnv__mirror(w - pad, x->w)];
+            for (w = 0; w < pad; w++) to[w] = from[pad - w];
+            memcpy(to + pad, from, (size_t)x->w * sizeof *to);
+            for (w = 0; w < pad; w++) to[pad + x->w + w] = from[x->w - 2 - w];
         }
     return 1;
 }
@@ -5038,7 +5044,11 @@ CNVDEF int cnv_reflect_pad_backward(const cnv_tensor *dy, int pad, cnv_tensor *d
                                               (size_t)dy->w;
             cnv_real *to = dx->data + ((size_t)i * (size_t)rows +
                                        (size_t)cnv__mirror(h - pad, rows)) * (size_t)columns;
-            for (w = 0; w < dy->w; w++) to[cnv__mirror(w - pad, columns)] += from[w];
+            cnv__use()->add((size_t)columns, to, from + pad, to);
+            for (w = 0; w < pad; w++) {
+                to[pad - w] += from[w];
+                to[columns - 2 - w] += from[pad + columns + w];
+            }
         }
     return 1;
 }

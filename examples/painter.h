@@ -4,9 +4,9 @@
      input      3 x  H  x  W     a multiple of 4
      down1     24 x H/2 x W/2    5 x 5, stride 2
      down2     48 x H/4 x W/4    3 x 3, stride 2
-     residual  48 x H/4 x W/4    x + two of 3 x 3, three times
-     up1       24 x H/2 x W/2    nearest upsampling, 3 x 3
-     up2        8 x  H  x  W     nearest upsampling, 3 x 3
+     residual  48 x H/4 x W/4    x + two of 3 x 3, four times
+     up1       32 x H/2 x W/2    nearest upsampling, 3 x 3
+     up2       16 x  H  x  W     nearest upsampling, 3 x 3
      out        3 x  H  x  W     5 x 5, sigmoid                                                   */
 #ifndef PAINTER_H
 #define PAINTER_H
@@ -50,14 +50,14 @@ static inline int painter_layers(cnv_net *net)
     int i, y, x = cnv_normalize(net, cnv_input(net, 3), mean, std);
     x = painter_layer(net, x, "down1", 24, 5, 2, 1);
     x = painter_layer(net, x, "down2", 48, 3, 2, 1);
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         snprintf(name[0], sizeof name[0], "residual%d.a", i + 1);
         snprintf(name[1], sizeof name[1], "residual%d.b", i + 1);
         y = painter_layer(net, x, name[0], 48, 3, 1, 1);
         x = cnv_add(net, x, painter_layer(net, y, name[1], 48, 3, 1, 0));
     }
-    x = painter_layer(net, cnv_upsample(net, x, 2), "up1", 24, 3, 1, 1);
-    x = painter_layer(net, cnv_upsample(net, x, 2), "up2", 8, 3, 1, 1);
+    x = painter_layer(net, cnv_upsample(net, x, 2), "up1", 32, 3, 1, 1);
+    x = painter_layer(net, cnv_upsample(net, x, 2), "up2", 16, 3, 1, 1);
     x = cnv_conv2d(net, cnv_reflect_pad(net, x, 2), "out", 3, 5, 1, 0);
     return cnv_sigmoid(net, x);
 }
