@@ -14,15 +14,13 @@
               27 of L-BFGS; one pass >= 100x faster than 100 of these. 100 steps of L-BFGS are 12%
               better, at the style of fine strokes: see the curves
 
-   The network that comes along (painter.h) learned for 95500 steps, two hours on one processor:
-   --train 7000, then --seed 2 --train 4500, --seed 3 --train 40000, all with three residual blocks,
-   24 and 8 channels at the end, and L for log L. 24000 more brought nothing. So a fourth block and
-   more channels were put in, with weights of 0 behind them, which change nothing at first; then
-   --seed 5 --train 8000, and with log L --seed 6 --train 6000 and --seed 7 --train 30000.
-
-   --train 2000 trains one anew, in a minute or two, for --style strokes, mosaic, waves or FILE, and
-   writes it to --model FILE, or goes on from there if the file exists (say another --seed, to see
-   other pictures). Without --train it is read. --image FILE: the content.
+   The network that comes along (painter.h) learned for two hours on one processor: --train 7000,
+   --seed 2 --train 4500, --seed 3 --train 40000, with three residual blocks, 24 and 8 channels at
+   the end, and L for log L. More changed nothing; so the other block and channels were put in, with
+   weights of 0 behind them; then --seed 5 --train 8000, and with log L --seed 6 --train 6000 and
+   --seed 7 --train 30000. --train 2000 trains one anew, in some two minutes, for --style strokes,
+   mosaic, waves or FILE, and writes it to --model FILE, or goes on from there if the file exists
+   (say another --seed, to see other pictures). Without --train it is read. --image FILE: content.
 
        cc -O2 -fopenmp examples/fast_style.c -o build/fast_style -lm && build/fast_style         */
 #include "painter.h"
