@@ -950,8 +950,8 @@ static void cnv__clip(int start, int kernel, int dilation, int size, int *r0, in
 #define CNV__WORD static inline
 #endif
 
-/* A band is as much of max pooling as stays in the first-level cache: so many columns of windows in
-   so many rows. Planes are [H,W] -> [P,Q]. */
+/* A band is as much of max pooling as stays in the first-level cache: so many columns and rows of
+   windows. Planes are [H,W] -> [P,Q]. */
 enum { CNV__BAND = 8192, CNV__LINE = 1024 };
 typedef struct {
     const cnv_window *win;
@@ -4350,7 +4350,7 @@ static int cnv__empty_windows(const cnv_window *win, const cnv_tensor *x, const 
     return empty;
 }
 
-/* Plane i of all: y or, from x and y, the switches; the other way round it is NULL. */
+/* Plane i of all: y, if switches is NULL; else the switches, from x and y. */
 static void cnv__max_plane(const cnv_window *win, int empty, const cnv_tensor *x,
                            const cnv_tensor *y, int i, cnv_real *switches)
 {
